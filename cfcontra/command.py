@@ -1,0 +1,87 @@
+"""What all commands share: common arguments, logging, and errors as one line."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from cfcontra import __version__
+from cfcontra.errors import CfcontraError
+from cfcontra.files import describe_os_error
+
+INTERRUPTED = 130
+
+console = Console(highlight=False)
+"""Results go to standard output."""
+notes = Console(stderr=True, highlight=False)
+"""Progress, notes and errors go to standard error."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser with the arguments that every command takes."""
+
+    def __init__(self, name: str, description: str) -> None:
+        super().__init__(prog=f"cfcontra-{name}", description=description, allow_abbrev=False)
+        self.add_argument("--version", action="version", version=f"cfcontra {__version__}")
+        self.add_argument("--quiet", action="store_true", help="print results and errors only")
+        self.add_argument("-v", "--verbose", action="store_true", help="print more")
+
+    def add_device(self) -> None:
+        """`--device` and `--threads`."""
+        self.add_argument(
+            "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+        )
+        self.add_argument("--threads", type=int, help="CPU threads (default: one per core)")
+
+    def add_overwrite(self) -> None:
+        """`--overwrite`."""
+        self.add_argument(
+            "--overwrite", action="store_true", help="replace what is at the output place"
+        )
+
+
+def run_command(main: Callable[[list[str]], None], argv: list[str] | None = None) -> int:
+    """Run a command's body and turn what it raises into an exit status.
+
+    Returns:
+        0 done, 2 bad input, 3 a check failed, 130 interrupted.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        main(arguments)
+    except CfcontraError as error:
+        notes.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        notes.print("interrupted", style="yellow")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        path = Path(str(error.filename)) if error.filename else Path()
+        notes.print(f"error: {describe_os_error(error, path)}", style="red", markup=False)
+        return 2
+    return 0
+
+
+def set_up_logging(arguments: argparse.Namespace) -> None:
+    """Route the package's log records to standard error at the level asked for."""
+    level = logging.INFO
+    if arguments.quiet:
+        level = logging.ERROR
+    elif arguments.verbose:
+        level = logging.DEBUG
+    logger = logging.getLogger("cfcontra")
+    logger.setLevel(level)
+    logger.handlers = [RichHandler(console=notes, show_path=False, show_time=False, markup=False)]
+    logger.propagate = False

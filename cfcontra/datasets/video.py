@@ -1,0 +1,121 @@
+"""`video:GLOB`: distinct frames of unlabelled video, as a target domain."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from cfcontra.datasets.base import Sample, SegmentationDataset
+from cfcontra.errors import InputError
+from cfcontra.label_space import LabelSpace
+from cfcontra.opencv import cv2
+
+_THUMBNAIL = (32, 18)
+_NEAR_DUPLICATE = 3.0  # mean absolute grey difference of thumbnails, 0–255
+_JPEG_QUALITY = 95
+
+Region = tuple[float, float, float, float]
+
+
+class VideoDataset(SegmentationDataset):
+    """Frames of the videos that match a pattern, near-duplicates left out.
+
+    The videos are decoded once, when opened; kept frames stay in memory as JPEG.
+    A frame is kept when at least `interval` seconds have passed since the last kept
+    one and its thumbnail differs from it (a car waiting at a light gives one frame).
+
+    Args:
+        pattern: glob of video files.
+        label_space: the space the model works in; video has no labels.
+        interval: least distance between kept frames in seconds.
+        limit: most frames kept, spread evenly over everything decoded.
+        ignore: `(top, left, bottom, right)` as shares of height and width: a region
+            that is not learned from, such as the bonnet.
+
+    Raises:
+        InputError: no file matches, a file is not a video, or no frame is left.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        label_space: LabelSpace,
+        interval: float = 0.5,
+        limit: int = 1000,
+        ignore: Region | None = None,
+    ) -> None:
+        if interval < 0 or limit < 1:
+            raise InputError(f"video:{pattern}: interval must be ≥ 0 and limit ≥ 1.")
+        if ignore is not None and not _is_region(ignore):
+            raise InputError(
+                f"video:{pattern}: ignore={ignore} must be top:left:bottom:right, each 0–1."
+            )
+        self.label_space = label_space
+        self.labelled = False
+        self._ignore = ignore
+        paths = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+        if not paths:
+            raise InputError(f"video:{pattern}: no such file, and nothing matches as a pattern.")
+        self._frames: list[tuple[str, NDArray[np.uint8]]] = []
+        for path in paths:
+            self._frames += list(_distinct_frames(path, interval))
+        if not self._frames:
+            raise InputError(f"video:{pattern}: no usable frame in {len(paths)} file(s).")
+        if len(self._frames) > limit:
+            chosen = np.linspace(0, len(self._frames) - 1, limit).round().astype(int)
+            self._frames = [self._frames[i] for i in chosen]
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index: int) -> Sample:
+        origin, data = self._frames[index]
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
+        return Sample(image, None, origin, self._ignore_mask(image))
+
+    def _ignore_mask(self, image: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+        if self._ignore is None:
+            return None
+        height, width = image.shape[:2]
+        top, left, bottom, right = self._ignore
+        mask = np.zeros((height, width), dtype=np.bool_)
+        mask[
+            round(top * height) : round(bottom * height), round(left * width) : round(right * width)
+        ] = True
+        return mask
+
+
+def _is_region(region: Region) -> bool:
+    top, left, bottom, right = region
+    return 0 <= top < bottom <= 1 and 0 <= left < right <= 1
+
+
+def _distinct_frames(path: Path, interval: float) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    last_time = -float("inf")
+    last_thumbnail: NDArray[np.float32] | None = None
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise InputError(f"{path}: has no video stream.")
+            container.streams.video[0].thread_type = "AUTO"
+            for number, frame in enumerate(container.decode(video=0)):
+                time = frame.time if frame.time is not None else float(number)
+                if time - last_time < interval - 1e-6:
+                    continue
+                bgr = frame.to_ndarray(format="bgr24")
+                thumbnail = cv2.resize(
+                    cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), _THUMBNAIL, interpolation=cv2.INTER_AREA
+                ).astype(np.float32)
+                if last_thumbnail is not None:
+                    if float(np.abs(thumbnail - last_thumbnail).mean()) < _NEAR_DUPLICATE:
+                        continue
+                last_time, last_thumbnail = time, thumbnail
+                _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+                yield f"{path}@{time:.3f}s", np.asarray(data, dtype=np.uint8)
+    except (av.FFmpegError, OSError) as error:
+        raise InputError(f"{path}: not a readable video ({error.strerror or error}).") from error

@@ -1,0 +1,82 @@
+"""Writing files so that nothing is lost or left half-written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cfcontra.errors import InputError
+
+
+def describe_os_error(error: OSError, path: Path) -> str:
+    """One line for the user: what happened to which path, and what to do."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"{path}: no space left on the device. Free some, or choose another output place."
+    reason = error.strerror or str(error)
+    return f"{path}: cannot be written ({reason}). Choose another output place or fix its rights."
+
+
+def prepare_output(path: Path, overwrite: bool) -> None:
+    """Make sure that `path` can be written before any work is done for it.
+
+    Creates the parent folders.
+
+    Raises:
+        InputError: the path is a folder, exists without `overwrite`, or its folder
+            cannot be created or written.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name a file.")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path}: exists already. Use --overwrite to replace it.")
+    prepare_output_folder(path.parent)
+
+
+def prepare_output_folder(folder: Path) -> None:
+    """Create `folder` and make sure that files can be written into it.
+
+    Raises:
+        InputError: it cannot be created or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{secrets.token_hex(4)}"
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise InputError(describe_os_error(error, folder)) from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it into place on success.
+
+    On any exception the temporary file is removed and whatever stood at `path`
+    stays untouched.
+
+    Raises:
+        InputError: the file system refuses (full disk, rights).
+    """
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(describe_os_error(error, path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def atomic_write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def atomic_write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 to `path`, whole or not at all."""
+    atomic_write_bytes(path, text.encode("utf-8"))

@@ -1,0 +1,70 @@
+"""A backend runs a model file on frames; all backends are interchangeable."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfcontra.errors import InputError
+from cfcontra.metadata import ModelMetadata
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about a batch of frames.
+
+    Attributes:
+        mask: train ids uint8 `[N, H, W]`, at the frames' own size.
+        confidence: probability of the most likely class as uint8 `[N, H, W]`, 255 is 1.
+    """
+
+    mask: NDArray[np.uint8]
+    confidence: NDArray[np.uint8]
+
+
+class Backend(ABC):
+    """Runs one model on one device.
+
+    The same frame gives the same mask whatever the backend, up to rounding. How a
+    frame becomes a mask: letterbox to the working size (`Preprocessing`), network,
+    logits up-sampled to the working size (bilinear), argmax, mask brought to the frame's
+    size by nearest; confidence is the softmax maximum at logit resolution, resized
+    (bilinear).
+
+    Attributes:
+        metadata: classes, preprocessing and record of the model.
+        device: where it really runs, e.g. `cpu`, `cuda:0`.
+        runtime: which runtime runs it, e.g. `torch 2.15`.
+    """
+
+    metadata: ModelMetadata
+    device: str
+    runtime: str
+
+    def predict(self, frames: NDArray[np.uint8]) -> Prediction:
+        """Segment frames.
+
+        Args:
+            frames: RGB uint8 `[N, H, W, 3]`.
+
+        Raises:
+            InputError: another shape or type.
+        """
+        if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
+            raise InputError(
+                f"Frames must be RGB uint8 [N, H, W, 3], found {frames.dtype} {frames.shape}."
+            )
+        if 0 in frames.shape:
+            raise InputError(f"Frames of shape {frames.shape} hold no pixels.")
+        return self._run(np.ascontiguousarray(frames))
+
+    @abstractmethod
+    def _run(self, frames: NDArray[np.uint8]) -> Prediction: ...
+
+    def describe(self) -> dict[str, Any]:
+        """Runtime and device, for records and reports."""
+        return {"runtime": self.runtime, "device": self.device}

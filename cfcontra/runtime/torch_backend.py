@@ -1,0 +1,102 @@
+"""The reference backend: a checkpoint in eager PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
+from cfcontra.device import resolve_device, set_threads
+from cfcontra.metadata import ModelMetadata
+from cfcontra.preprocessing import Preprocessing
+from cfcontra.runtime.base import Backend, Prediction
+
+
+class TorchBackend(Backend):
+    """Runs a checkpoint eagerly in float32: what every other runtime is held against.
+
+    Args:
+        checkpoint: network and metadata.
+        device: `auto`, `cpu` or `cuda[:N]`.
+        threads: CPU threads, None for torch's default.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, device: str = "auto", threads: int | None = None
+    ) -> None:
+        set_threads(threads)
+        self._device = resolve_device(device)
+        self._model = checkpoint.model.to(self._device).eval()
+        self.metadata = checkpoint.metadata
+        self.device = str(self._device)
+        self.runtime = f"torch {torch.__version__.split('+')[0]}"
+
+    @classmethod
+    def open(cls, path: Path, device: str = "auto", threads: int | None = None) -> TorchBackend:
+        """Open a `model.pt`."""
+        backend = cls(load_checkpoint(path), device, threads)
+        backend.metadata = _with_hash(backend.metadata, file_sha256(path))
+        return backend
+
+    @torch.inference_mode()
+    def _run(self, frames: NDArray[np.uint8]) -> Prediction:
+        height, width = frames.shape[1:3]
+        images = torch.from_numpy(frames).to(self._device)
+        prepared = letterbox(images, self.metadata.preprocessing)
+        logits = self._model(prepared)
+        scaled = self.metadata.preprocessing.scaled_size(height, width)
+        work_size = self.metadata.preprocessing.work_size
+        mask = mask_from_logits(logits, work_size, scaled, (height, width))
+        confidence = confidence_from_logits(logits, work_size, scaled, (height, width))
+        return Prediction(mask.cpu().numpy(), confidence.cpu().numpy())
+
+
+def letterbox(frames: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Frames uint8 `[N, H, W, 3]` → normalised network input float32 `[N, 3, h, w]`."""
+    height, width = frames.shape[1:3]
+    scaled = preprocessing.scaled_size(height, width)
+    images = frames.permute(0, 3, 1, 2).float()
+    images = F.interpolate(images, size=scaled, mode="bilinear", align_corners=False)
+    mean = images.new_tensor(preprocessing.mean).view(1, 3, 1, 1)
+    std = images.new_tensor(preprocessing.std).view(1, 3, 1, 1)
+    images = (images / 255.0 - mean) / std
+    work_height, work_width = preprocessing.work_size
+    return F.pad(images, (0, work_width - scaled[1], 0, work_height - scaled[0]))
+
+
+def mask_from_logits(
+    logits: Tensor, work_size: tuple[int, int], scaled: tuple[int, int], size: tuple[int, int]
+) -> Tensor:
+    """Train ids uint8 `[N, H, W]` at `size` from logits `[N, C, h, w]`."""
+    full = F.interpolate(logits.float(), size=work_size, mode="bilinear", align_corners=False)
+    mask = full[:, :, : scaled[0], : scaled[1]].argmax(dim=1).to(torch.uint8)
+    rows = _nearest(scaled[0], size[0], mask.device)
+    columns = _nearest(scaled[1], size[1], mask.device)
+    return mask[:, rows][:, :, columns]
+
+
+def confidence_from_logits(
+    logits: Tensor, work_size: tuple[int, int], scaled: tuple[int, int], size: tuple[int, int]
+) -> Tensor:
+    """Softmax maximum as uint8 `[N, H, W]` at `size` from logits `[N, C, h, w]`."""
+    top = logits.float().softmax(dim=1).amax(dim=1, keepdim=True)
+    top = F.interpolate(top, size=work_size, mode="bilinear", align_corners=False)
+    top = top[:, :, : scaled[0], : scaled[1]]
+    top = F.interpolate(top, size=size, mode="bilinear", align_corners=False)
+    return (top[:, 0] * 255.0).round().clamp(0, 255).to(torch.uint8)
+
+
+def _nearest(scaled: int, size: int, device: torch.device) -> Tensor:
+    """Index of the scaled pixel whose area holds each output pixel's centre, in integers."""
+    return ((2 * torch.arange(size, device=device) + 1) * scaled) // (2 * size)
+
+
+def _with_hash(metadata: ModelMetadata, sha256: str) -> ModelMetadata:
+    from dataclasses import replace
+
+    return replace(metadata, checkpoint_sha256=sha256)

@@ -1,0 +1,65 @@
+"""Small data and models that tests make for themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from cfcontra.checkpoint import Checkpoint, save_checkpoint
+from cfcontra.label_space import LABEL_SPACES
+from cfcontra.metadata import ModelMetadata
+from cfcontra.models import build_model
+from cfcontra.preprocessing import Preprocessing
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads() -> None:
+    torch.set_num_threads(2)
+    cv2.setNumThreads(2)
+
+
+@pytest.fixture(scope="session")
+def make_folder() -> Callable[..., Path]:
+    """Write a `folder:` data set of blocky frames in a label space."""
+
+    def make(
+        root: Path,
+        frames: int = 3,
+        size: tuple[int, int] = (40, 60),
+        space: str = "camvid11",
+        labelled: bool = True,
+        seed: int = 0,
+    ) -> Path:
+        rng = np.random.default_rng(seed)
+        label_space = LABEL_SPACES[space]
+        (root / "images").mkdir(parents=True)
+        if labelled:
+            (root / "labels").mkdir()
+        for number in range(frames):
+            blocks = rng.integers(label_space.num_classes, size=(4, 6), dtype=np.uint8)
+            label = cv2.resize(blocks, size[::-1], interpolation=cv2.INTER_NEAREST)
+            image = label_space.palette()[label]
+            cv2.imwrite(str(root / "images" / f"{number:03d}.png"), image[..., ::-1])
+            if labelled:
+                cv2.imwrite(str(root / "labels" / f"{number:03d}.png"), label)
+        return root
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `model.pt` of the light network with random but decided weights."""
+    torch.manual_seed(0)
+    space = LABEL_SPACES["camvid11"]
+    model = build_model("light", space.num_classes)
+    torch.nn.init.normal_(model.head.weight, std=1.0)  # type: ignore[arg-type]
+    path = tmp_path_factory.mktemp("model") / "model.pt"
+    metadata = ModelMetadata(space, Preprocessing((64, 96)), model.config())
+    save_checkpoint(path, Checkpoint(model, metadata).model, metadata)
+    return path

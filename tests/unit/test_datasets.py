@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from cfcontra.datasets import open_dataset
+from cfcontra.errors import InputError
+from cfcontra.label_space import LABEL_SPACES
+
+CAMVID = LABEL_SPACES["camvid11"]
+MakeFolder = Callable[..., Path]
+
+
+def test_folder_pairs_image_and_label(tmp_path: Path, make_folder: MakeFolder) -> None:
+    dataset = open_dataset(f"folder:{make_folder(tmp_path / 'd')}", CAMVID)
+    assert len(dataset) == 3
+    sample = dataset[1]
+    assert sample.label is not None
+    assert np.array_equal(sample.image, CAMVID.palette()[sample.label])  # RGB, not BGR
+    assert sample.origin.endswith("001.png")
+
+
+def test_unlabelled_folder_never_opens_a_label(
+    tmp_path: Path, make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder(tmp_path / "d")
+    opened: list[str] = []
+    real_open, real_fromfile = builtins.open, np.fromfile
+    monkeypatch.setattr(
+        builtins, "open", lambda f, *a, **k: opened.append(str(f)) or real_open(f, *a, **k)
+    )
+    monkeypatch.setattr(
+        np, "fromfile", lambda f, *a, **k: opened.append(str(f)) or real_fromfile(f, *a, **k)
+    )
+    dataset = open_dataset(f"folder:{root}", CAMVID, labelled=False)
+    samples = [dataset[i] for i in range(len(dataset))]
+    assert all(sample.label is None for sample in samples)
+    assert opened and not any("labels" in name for name in opened)
+
+
+def test_frames_take_a_slice(tmp_path: Path, make_folder: MakeFolder) -> None:
+    root = make_folder(tmp_path / "d", frames=6)
+    dataset = open_dataset(f"folder:{root},frames=1:6:2", CAMVID)
+    assert [Path(dataset[i].origin).stem for i in range(len(dataset))] == ["001", "003", "005"]
+    with pytest.raises(InputError, match="empty"):
+        open_dataset(f"folder:{root},frames=9:", CAMVID)
+    with pytest.raises(InputError, match="START:STOP"):
+        open_dataset(f"folder:{root},frames=abc", CAMVID)
+
+
+def test_own_label_space_of_a_folder_is_mapped_or_refused(
+    tmp_path: Path, make_folder: MakeFolder
+) -> None:
+    import yaml
+
+    root = make_folder(tmp_path / "d", space="cityscapes19")
+    nineteen = LABEL_SPACES["cityscapes19"]
+    (root / "label_space.yaml").write_text(yaml.safe_dump(nineteen.to_dict()))
+    sixteen = LABEL_SPACES["cityscapes16"]
+    mapped = open_dataset(f"folder:{root}", sixteen)[0].label
+    native = open_dataset(f"folder:{root}", nineteen)[0].label
+    assert mapped is not None and native is not None
+    assert np.array_equal(mapped, sixteen.mapping_from(nineteen)[native])
+    with pytest.raises(InputError, match="Label spaces 'cityscapes19' and 'camvid11' differ"):
+        open_dataset(f"folder:{root}", CAMVID)
+
+
+def _break_missing_label(root: Path) -> None:
+    (root / "labels" / "001.png").unlink()
+
+
+def _break_sizes(root: Path) -> None:
+    cv2.imwrite(str(root / "labels" / "000.png"), np.zeros((5, 5), np.uint8))
+
+
+def _break_id(root: Path) -> None:
+    cv2.imwrite(str(root / "labels" / "000.png"), np.full((40, 60), 99, np.uint8))
+
+
+def _break_color_label(root: Path) -> None:
+    cv2.imwrite(str(root / "labels" / "000.png"), np.zeros((40, 60, 3), np.uint8))
+
+
+def _break_image(root: Path) -> None:
+    (root / "images" / "000.png").write_bytes(b"not a picture")
+
+
+def _break_empty_image(root: Path) -> None:
+    (root / "images" / "000.png").write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_break_missing_label, r"001\.png: has no label .*1 of 3"),
+        (_break_sizes, "5×5 but 000.png is 60×40"),
+        (_break_id, "label id 99 is not part of label space 'camvid11'"),
+        (_break_color_label, "one 8-bit channel"),
+        (_break_image, "not a readable picture"),
+        (_break_empty_image, "file is empty"),
+    ],
+)
+def test_damaged_folder_is_named(
+    tmp_path: Path, make_folder: MakeFolder, damage: Callable[[Path], None], message: str
+) -> None:
+    root = make_folder(tmp_path / "d")
+    damage(root)
+    with pytest.raises(InputError, match=message):
+        open_dataset(f"folder:{root}", CAMVID)[0]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("folder:{tmp}/nowhere", "no such folder"),
+        ("folder:{tmp}", "no images/ folder"),
+        ("folders:{tmp}", "Did you mean 'folder'"),
+        ("{tmp}", "say what it is"),
+        ("folder:", "nothing behind"),
+        ("folder:{tmp}/d,wrong=1", "unknown option 'wrong'"),
+        ("video:{tmp}/*.mp4", "nothing matches"),
+    ],
+)
+def test_bad_specs(tmp_path: Path, make_folder: MakeFolder, spec: str, message: str) -> None:
+    make_folder(tmp_path / "d")
+    labelled = not spec.startswith("video")
+    with pytest.raises(InputError, match=message):
+        open_dataset(spec.format(tmp=tmp_path), CAMVID, labelled=labelled)
+
+
+def test_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    with pytest.raises(InputError, match="holds no pictures"):
+        open_dataset(f"folder:{tmp_path}", CAMVID)
+
+
+def _write_clip(path: Path, values: list[int]) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(10))
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for value in values:
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), value, np.uint8), "rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def test_video_leaves_out_near_duplicates_and_keeps_the_interval(tmp_path: Path) -> None:
+    _write_clip(tmp_path / "a.mp4", [20] * 10 + [90] * 10 + [160] * 10)
+    spec = f"video:{tmp_path}/*.mp4"
+    distinct = open_dataset(f"{spec},interval=0", CAMVID, labelled=False)
+    assert len(distinct) == 3
+    brightness = [int(distinct[i].image.mean()) for i in range(3)]
+    assert np.allclose(brightness, [20, 90, 160], atol=4)
+    assert len(open_dataset(f"{spec},interval=1.5", CAMVID, labelled=False)) == 2
+
+
+def test_video_ignore_region(tmp_path: Path) -> None:
+    _write_clip(tmp_path / "a.mp4", [20, 200])
+    sample = open_dataset(f"video:{tmp_path}/a.mp4,ignore=0.75:0:1:1", CAMVID, labelled=False)[0]
+    assert sample.ignore is not None
+    assert sample.ignore[36:].all() and not sample.ignore[:36].any()
+
+
+def test_video_refuses_labels_and_non_videos(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"no video" * 100)
+    with pytest.raises(InputError, match="no labels"):
+        open_dataset(f"video:{tmp_path}/a.mp4", CAMVID)
+    with pytest.raises(InputError, match="not a readable video"):
+        open_dataset(f"video:{tmp_path}/a.mp4", CAMVID, labelled=False)

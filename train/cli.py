@@ -1,0 +1,142 @@
+"""`cfcontra-train`, `cfcontra-adapt` and `cfcontra-eval`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.table import Table
+
+from cfcontra.command import Parser, console, run_command, set_up_logging
+from cfcontra.errors import InputError
+
+from .recipe import StageName, load_recipe, recipe_names
+
+
+def train(argv: list[str] | None = None) -> int:
+    """`cfcontra-train`: supervised training on a labelled source."""
+    return run_command(lambda arguments: _run_stage("train", arguments), argv)
+
+
+def adapt(argv: list[str] | None = None) -> int:
+    """`cfcontra-adapt`: adaptation to an unlabelled target."""
+    return run_command(lambda arguments: _run_stage("adapt", arguments), argv)
+
+
+def evaluate(argv: list[str] | None = None) -> int:
+    """`cfcontra-eval`: scores on labelled data."""
+    return run_command(_evaluate, argv)
+
+
+def _run_stage(stage: StageName, argv: list[str]) -> None:
+    what = {
+        "train": "Train a segmenter on a labelled source domain.",
+        "adapt": "Adapt a segmenter from a labelled source to an unlabelled target domain.",
+    }[stage]
+    parser = Parser(
+        stage,
+        f"{what} Any recipe field can be set: --steps 500, --optimizer.lr 1e-3, "
+        "--data.work_size '[256, 512]'.",
+    )
+    parser.add_argument(
+        "--recipe", default="default", help=f"one of {', '.join(recipe_names())}, or a YAML file"
+    )
+    parser.add_argument("--source", required=True, metavar="SPEC", help="labelled source data")
+    if stage == "adapt":
+        parser.add_argument("--target", required=True, metavar="SPEC", help="unlabelled target")
+        parser.add_argument("--init", type=Path, metavar="MODEL", help="model.pt to start from")
+    parser.add_argument("--val", metavar="SPEC", help="labelled data, scored for reporting only")
+    parser.add_argument("--run", required=True, metavar="NAME", help="results go to runs/NAME")
+    parser.add_device()
+    parser.add_overwrite()
+    arguments, rest = parser.parse_known_args(argv)
+    set_up_logging(arguments)
+    recipe = load_recipe(arguments.recipe, stage, _overrides(rest))
+
+    from .run import RunRequest, run
+
+    result = run(
+        RunRequest(
+            folder=run_folder(arguments.run),
+            recipe=recipe,
+            stage=stage,
+            source=arguments.source,
+            target=getattr(arguments, "target", None),
+            val=arguments.val,
+            init=getattr(arguments, "init", None),
+            device=arguments.device,
+            threads=arguments.threads,
+            overwrite=arguments.overwrite,
+            quiet=arguments.quiet,
+        )
+    )
+    if result.scores is not None:
+        console.print(f"mIoU {100 * result.scores.miou:.2f} on {arguments.val}")
+    console.print(f"model: {result.model}", soft_wrap=True)
+
+
+def run_folder(name: str) -> Path:
+    """`NAME` → `runs/NAME`; a name with a path in it is taken as the folder itself."""
+    path = Path(name)
+    return path if len(path.parts) > 1 else Path("runs") / path
+
+
+def _overrides(rest: list[str]) -> dict[str, str]:
+    overrides: dict[str, str] = {}
+    words = iter(rest)
+    for word in words:
+        if not word.startswith("--"):
+            raise InputError(f"'{word}': not expected here. Recipe fields are --FIELD VALUE.")
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            found = next(words, None)
+            if found is None:
+                raise InputError(f"{word}: needs a value.")
+            value = found
+        overrides[key] = value
+    return overrides
+
+
+def _evaluate(argv: list[str]) -> None:
+    parser = Parser("eval", "Score a model (.pt or .onnx) on labelled data.")
+    parser.add_argument("model", type=Path, metavar="MODEL", help=".pt or .onnx")
+    parser.add_argument("--data", required=True, metavar="SPEC", help="labelled data")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the scores here")
+    parser.add_device()
+    parser.add_overwrite()
+    arguments = parser.parse_args(argv)
+    set_up_logging(arguments)
+    _score(arguments)
+
+
+def _score(arguments: argparse.Namespace) -> None:
+    from cfcontra.datasets import open_dataset
+    from cfcontra.files import atomic_write_text, prepare_output
+    from cfcontra.runtime import open_backend
+
+    from .evaluate import evaluate_backend
+    from .progress import progress_bar
+
+    if arguments.json is not None:
+        prepare_output(arguments.json, arguments.overwrite)
+    backend = open_backend(arguments.model, arguments.device, arguments.threads)
+    dataset = open_dataset(arguments.data, backend.metadata.label_space)
+    if arguments.quiet:
+        scores = evaluate_backend(backend, dataset)
+    else:
+        with progress_bar() as bar:
+            task = bar.add_task("evaluate", total=len(dataset), status="")
+            scores = evaluate_backend(
+                backend, dataset, lambda done, _: bar.update(task, completed=done)
+            )
+    table = Table("class", "IoU", title=f"{arguments.data} · {backend.runtime}")
+    for name, value in scores.class_iou.items():
+        table.add_row(name, "–" if value != value else f"{100 * value:.1f}")  # noqa: PLR0124
+    table.add_section()
+    table.add_row("mIoU", f"{100 * scores.miou:.2f}")
+    table.add_row("pixel accuracy", f"{100 * scores.pixel_accuracy:.2f}")
+    console.print(table)
+    if arguments.json is not None:
+        content = {"data": arguments.data, **backend.describe(), **scores.to_dict()}
+        atomic_write_text(arguments.json, json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,125 @@
+"""Batches of both domains, each a pure function of (seed, step, process)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cfcontra.datasets import Sample, SegmentationDataset
+from cfcontra.label_space import IGNORE_INDEX
+from cfcontra.opencv import cv2
+from cfcontra.preprocessing import Preprocessing
+
+from .augmentation import augment
+from .recipe import DataSettings
+
+_SOURCE, _TARGET = 0, 1
+
+
+@dataclass(frozen=True)
+class DomainBatch:
+    """Frames of one domain.
+
+    Attributes:
+        images: uint8 `[N, 3, h, w]`, not normalised.
+        labels: uint8 `[N, h, w]`. Source: train ids. Target: 0 where a pixel may be
+            learned from; never its true class. 255 is ignored in both.
+        origins: where each frame comes from.
+    """
+
+    images: Tensor
+    labels: Tensor
+    origins: list[str]
+
+
+@dataclass(frozen=True)
+class PairedBatch:
+    """One step's frames: the labelled source and, when adapting, the target."""
+
+    source: DomainBatch
+    target: DomainBatch | None
+
+
+class PairedDomains(Dataset[PairedBatch]):
+    """Step number → batch. The same step gives the same batch in any process.
+
+    Each domain is walked through in a fresh random order per pass, so that every
+    frame is used equally often.
+
+    Args:
+        source: labelled frames.
+        target: frames without labels, or None.
+        seed: of the run.
+        rank, world_size: this process's place among those that share a step.
+    """
+
+    def __init__(
+        self,
+        source: SegmentationDataset,
+        target: SegmentationDataset | None,
+        settings: DataSettings,
+        preprocessing: Preprocessing,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._source, self._target = source, target
+        self._settings, self._preprocessing = settings, preprocessing
+        self._seed, self._rank, self._world_size = seed, rank, world_size
+
+    def __getitem__(self, step: int) -> PairedBatch:
+        target = None if self._target is None else self._batch(self._target, _TARGET, step)
+        return PairedBatch(self._batch(self._source, _SOURCE, step), target)
+
+    def _batch(self, dataset: SegmentationDataset, domain: int, step: int) -> DomainBatch:
+        images, labels, origins = [], [], []
+        for slot in range(self._settings.batch_size):
+            position = (step * self._world_size + self._rank) * self._settings.batch_size + slot
+            sample = dataset[self._index(len(dataset), domain, position)]
+            rng = np.random.default_rng([self._seed, domain, 1, position])
+            image, label = augment(
+                sample.image, _label(sample, domain), self._settings, self._preprocessing, rng
+            )
+            images.append(image)
+            labels.append(label)
+            origins.append(sample.origin)
+        return DomainBatch(torch.stack(images), torch.stack(labels), origins)
+
+    def _index(self, length: int, domain: int, position: int) -> int:
+        walk, place = divmod(position, length)
+        order = np.random.default_rng([self._seed, domain, 0, walk]).permutation(length)
+        return int(order[place])
+
+
+def _label(sample: Sample, domain: int) -> NDArray[np.uint8]:
+    if domain == _SOURCE:
+        assert sample.label is not None, "a source data set is opened with labels"
+        return sample.label
+    usable = np.zeros(sample.image.shape[:2], dtype=np.uint8)
+    if sample.ignore is not None:
+        usable[sample.ignore] = IGNORE_INDEX
+    return usable
+
+
+def paired_loader(
+    domains: PairedDomains, first_step: int, last_step: int, workers: int
+) -> DataLoader[PairedBatch]:
+    """Load the batches of steps `first_step` to `last_step`, the last not included."""
+    return DataLoader(
+        domains,
+        batch_size=None,
+        sampler=range(first_step, last_step),
+        num_workers=workers,
+        worker_init_fn=_single_thread,
+        pin_memory=False,
+    )
+
+
+def _single_thread(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,31 @@
+"""Cross-entropy on labelled source frames."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cfcontra.label_space import IGNORE_INDEX
+
+
+def segmentation_loss(
+    logits: Tensor, labels: Tensor, class_weights: Tensor | None = None
+) -> Tensor:
+    """Mean cross-entropy over labelled pixels, at the labels' resolution.
+
+    Args:
+        logits: `[N, C, h, w]`, up-sampled (bilinear) to the labels.
+        labels: long `[N, H, W]`, 255 ignored. If all are, the loss is zero.
+        class_weights: `[C]`, or None.
+    """
+    full = F.interpolate(logits, size=labels.shape[-2:], mode="bilinear", align_corners=False)
+    losses = F.cross_entropy(
+        full.float(), labels, weight=class_weights, ignore_index=IGNORE_INDEX, reduction="none"
+    )
+    counted = labels != IGNORE_INDEX
+    if class_weights is None:
+        norm = counted.sum()
+    else:
+        norm = class_weights[labels.where(counted, 0)].mul(counted).sum()
+    return losses.sum() / norm.clamp(min=torch.finfo(torch.float32).tiny)

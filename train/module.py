@@ -1,0 +1,115 @@
+"""The one LightningModule: it runs any method on any pair of domains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from cfcontra.checkpoint import Checkpoint
+from cfcontra.errors import InputError
+from cfcontra.label_space import IGNORE_INDEX
+from cfcontra.metadata import ModelMetadata
+from cfcontra.models import SegmentationModel
+
+from .data import DomainBatch, PairedBatch
+from .methods import METHODS, StepInput
+from .optim import build_optimizer, poly_schedule
+from .recipe import Recipe, Stage
+from .style import restyle
+
+
+class AdaptationModule(LightningModule):
+    """Restyles and normalises batches, sums a method's losses, and steps.
+
+    Args:
+        checkpoint: the network to train and what goes with it.
+        recipe: all settings.
+        stage: the stage of the recipe to run.
+        class_weights: `[C]` for the cross-entropy, or None.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        recipe: Recipe,
+        stage: Stage,
+        class_weights: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.network: SegmentationModel = checkpoint.model
+        self.metadata: ModelMetadata = checkpoint.metadata
+        self.recipe, self.stage = recipe, stage
+        self.method = METHODS[stage.method](self.network, stage, class_weights)
+        self._scale_before = 0.0
+
+    def configure_optimizers(self) -> Any:
+        settings = self.stage.optimizer
+        groups = self.network.parameter_groups(settings.lr, settings.head_lr_factor)
+        own = [p for p in self.method.parameters() if p.requires_grad]
+        if own:
+            lr = settings.lr * settings.head_lr_factor
+            groups.append({"params": own, "lr": lr, "name": "method"})
+        optimizer = build_optimizer(groups, settings)
+        schedule = poly_schedule(optimizer, settings, self.stage.steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def step_input(self, batch: PairedBatch, step: int) -> StepInput:
+        """Restyle the source after the target and normalise both."""
+        source = batch.source.images.to(self.device).float() / 255.0
+        labels = batch.source.labels.to(self.device).long()
+        if batch.target is None:
+            return StepInput(self._normalize(source), labels, None, None)
+        target = batch.target.images.to(self.device).float() / 255.0
+        generator = torch.Generator().manual_seed(
+            hash((self.recipe.seed, step, self.global_rank)) % 2**63
+        )
+        source = restyle(source, target, self.stage.style, generator)
+        if not self.method.uses_target:
+            return StepInput(self._normalize(source), labels, None, None)
+        valid = batch.target.labels.to(self.device) != IGNORE_INDEX
+        return StepInput(self._normalize(source), labels, self._normalize(target), valid)
+
+    def training_step(self, batch: PairedBatch, batch_idx: int) -> Tensor:
+        losses = self.method.losses(self.network, self.step_input(batch, batch_idx), batch_idx)
+        total = torch.stack([*losses.values()]).sum()
+        if not bool(torch.isfinite(total)):
+            raise InputError(_not_finite(batch_idx, losses, batch))
+        size = len(batch.source.images)
+        self.log("loss", total.detach(), prog_bar=True, batch_size=size)
+        detached = {f"loss/{name}": value.detach() for name, value in losses.items()}
+        self.log_dict({**detached, **self.method.measures()}, batch_size=size)
+        self._scale_before = self._loss_scale()
+        return total
+
+    def on_train_batch_end(self, outputs: Any, batch: PairedBatch, batch_idx: int) -> None:
+        if self._loss_scale() >= self._scale_before:  # fp16 lowers it when it skips a step
+            self.method.commit()
+
+    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
+        return batch  # `step_input` moves what is needed
+
+    def _normalize(self, images: Tensor) -> Tensor:
+        preprocessing = self.metadata.preprocessing
+        mean = images.new_tensor(preprocessing.mean).view(1, 3, 1, 1)
+        std = images.new_tensor(preprocessing.std).view(1, 3, 1, 1)
+        return (images - mean) / std
+
+    def _loss_scale(self) -> float:
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        return 0.0 if scaler is None else float(scaler.get_scale())
+
+
+def _not_finite(step: int, losses: dict[str, Tensor], batch: PairedBatch) -> str:
+    named = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
+    domains: list[DomainBatch] = [batch.source, *([batch.target] if batch.target else [])]
+    origins = [origin for domain in domains for origin in domain.origins]
+    return (
+        f"Step {step}: the loss is not finite ({', '.join(named)}). Frames: {', '.join(origins)}. "
+        "Lower the learning rate or the loss weights."
+    )

@@ -1,0 +1,78 @@
+"""The memory bank: one prototype per class, whatever the number or size of pictures."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cfcontra.label_space import IGNORE_INDEX
+
+
+class PrototypeBank(nn.Module):
+    """One L2-normalised prototype per class, following class means by momentum.
+
+    Prototypes are buffers: they take no gradient, travel in checkpoints, and change only
+    in `update`, never inside a backward pass.
+
+    Args:
+        num_classes: rows `C`.
+        dimension: columns `D`.
+        momentum: share of the old prototype kept at an update.
+    """
+
+    prototypes: Tensor
+    seen: Tensor
+
+    def __init__(self, num_classes: int, dimension: int, momentum: float) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.register_buffer("prototypes", torch.zeros(num_classes, dimension))
+        self.register_buffer("seen", torch.zeros(num_classes, dtype=torch.bool))
+
+    @torch.no_grad()
+    def update(self, sums: Tensor, counts: Tensor) -> None:
+        """Move towards the class means of one batch, the whole batch over all processes.
+
+        A class without a pixel keeps its prototype; one seen for the first time takes
+        the mean as it is.
+
+        Args:
+            sums: per-class feature sums `[C, D]`.
+            counts: per-class pixel counts `[C]`.
+        """
+        sums, counts = _all_reduce(sums, counts)
+        present = counts > 0
+        means = F.normalize(sums / counts.clamp(min=1).unsqueeze(1), dim=1)
+        kept = torch.where(self.seen & present, self.momentum, 0.0).unsqueeze(1)
+        moved = F.normalize(kept * self.prototypes + (1 - kept) * means, dim=1)
+        self.prototypes.copy_(torch.where(present.unsqueeze(1), moved, self.prototypes))
+        self.seen.logical_or_(present)
+
+    def extra_repr(self) -> str:
+        return f"{tuple(self.prototypes.shape)}, momentum={self.momentum}"
+
+
+@torch.no_grad()
+def class_sums(features: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Per-class sums `[C, D]` and counts `[C]` of pixel features.
+
+    Args:
+        features: `[P, D]`.
+        labels: long `[P]`, 255 ignored.
+    """
+    counted = labels != IGNORE_INDEX
+    rows = labels.where(counted, num_classes)
+    sums = torch.zeros(num_classes + 1, features.shape[1], device=features.device)
+    sums.index_add_(0, rows, features.detach().float())
+    counts = torch.bincount(rows, minlength=num_classes + 1).float()
+    return sums[:num_classes], counts[:num_classes]
+
+
+def _all_reduce(sums: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    if not (dist.is_available() and dist.is_initialized()):
+        return sums, counts
+    packed = torch.cat([sums, counts.unsqueeze(1)], dim=1)
+    dist.all_reduce(packed)
+    return packed[:, :-1], packed[:, -1]

@@ -1,0 +1,239 @@
+"""Recipes: every setting of a run, as dataclasses read from YAML and the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from cfcontra.config import (
+    STRICT,
+    build,
+    field_names,
+    from_dotted,
+    merge,
+    nearest_hint,
+    read_yaml,
+)
+from cfcontra.errors import InputError
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Size = tuple[Positive, Positive]
+StageName = Literal["train", "adapt"]
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The network: its registry name."""
+
+    __pydantic_config__: ClassVar = STRICT
+    name: str = "light"
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Sizes, sampling and augmentation of both domains.
+
+    Attributes:
+        work_size: `(height, width)` a frame is fitted into; also the size of the crops.
+        batch_size: frames of each domain per step and process.
+        scale: random zoom range around the fitted size.
+        flip: mirror half of the frames.
+        jitter: strength of random brightness, contrast and saturation, 0–1.
+        gamma: strength of random gamma, drawn log-uniformly from `1/(1+g)` to `1+g`.
+        blur: share of frames that are blurred a little.
+        workers: loader processes.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    work_size: Size = (256, 512)
+    batch_size: Positive = 8
+    scale: tuple[float, float] = (1.0, 1.0)
+    flip: bool = True
+    jitter: Share = 0.0
+    gamma: NonNegative = 0.0
+    blur: Share = 0.0
+    workers: Annotated[int, Field(ge=0)] = 1
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """Optimiser and its polynomial schedule `lr · (1 − step/horizon)^power`.
+
+    Attributes:
+        head_lr_factor: factor on the rate of decoder, classifier and projection head.
+        warmup: steps of linear warm-up.
+        horizon: step at which the rate would reach zero; None: the last step.
+        clip: largest gradient norm, 0 for no limit.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    name: Literal["adamw", "sgd"] = "adamw"
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    head_lr_factor: Annotated[float, Field(gt=0)] = 1.0
+    momentum: Share = 0.9
+    weight_decay: NonNegative = 0.01
+    power: NonNegative = 0.9
+    warmup: Annotated[int, Field(ge=0)] = 0
+    horizon: Positive | None = None
+    clip: NonNegative = 0.0
+
+
+@dataclass(frozen=True)
+class StyleSettings:
+    """Coarse alignment: source frames take on the look of target frames.
+
+    Attributes:
+        share: share of the source frames that are restyled; the rest keeps the source
+            domain in the training.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    name: Literal["none", "image-stats"] = "none"
+    share: Share = 1.0
+
+
+@dataclass(frozen=True)
+class EntropySettings:
+    """Weights of the entropy term on target predictions (MinEnt)."""
+
+    __pydantic_config__: ClassVar = STRICT
+    weight: NonNegative = 0.001
+    aux_weight: NonNegative = 0.0002
+
+
+@dataclass(frozen=True)
+class ContrastSettings:
+    """Fine alignment: contrast of pixel features against the prototype banks.
+
+    Attributes:
+        source_to_source … source_to_target: weights of the four terms, named
+            features → bank.
+        temperature: τ of the softmax over prototypes.
+        momentum: share of the old prototype kept at each update.
+        head: projection head between features and prototypes.
+        dimension: channels of the projected features.
+        pseudo_labels: `margin` takes the nearest source prototype where it leads the second
+            by `margin`; `confidence` the classifier's class where its probability reaches
+            `threshold`.
+        balance: weigh pixels so that each class present counts the same.
+        init_batches: batches from which the banks are initialised.
+        warmup: steps before target features and the target bank take part.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    source_to_source: NonNegative = 0.001
+    target_to_target: NonNegative = 0.001
+    target_to_source: NonNegative = 0.001
+    source_to_target: NonNegative = 0.001
+    temperature: Annotated[float, Field(gt=0)] = 0.07
+    momentum: Share = 0.9
+    head: Literal["mlp", "linear", "none"] = "mlp"
+    dimension: Positive = 256
+    pseudo_labels: Literal["margin", "confidence"] = "margin"
+    margin: NonNegative = 0.05
+    threshold: Share = 0.9
+    balance: bool = False
+    init_batches: Positive = 16
+    warmup: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training run: supervised on the source, or adaptation to the target.
+
+    Attributes:
+        method: what is learned from the target.
+        steps: optimiser steps.
+        aux_weight: weight of the auxiliary classifier's cross-entropy.
+        class_balance: exponent of inverse class frequency in the cross-entropy, 0 is off.
+        ema: decay of the weight average that is kept as the result, 0 is off.
+        val_every: steps between validations, 0 for the end only.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    method: Literal["source-only", "minent", "cfcontra"] = "source-only"
+    steps: Positive = 1000
+    aux_weight: NonNegative = 0.1
+    class_balance: Share = 0.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    val_every: Annotated[int, Field(ge=0)] = 0
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    style: StyleSettings = field(default_factory=StyleSettings)
+    entropy: EntropySettings = field(default_factory=EntropySettings)
+    contrast: ContrastSettings = field(default_factory=ContrastSettings)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that determines a run besides the data and the machine.
+
+    Attributes:
+        label_space: built-in name or YAML file.
+        precision: `auto` takes bf16 where the device computes it natively, else fp32.
+        train, adapt: the two stages.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    label_space: str = "cityscapes19"
+    seed: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    model: ModelSettings = field(default_factory=ModelSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    train: Stage = field(default_factory=Stage)
+    adapt: Stage = field(default_factory=Stage)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as a recipe file holds it."""
+        return dataclasses.asdict(self)
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the package."""
+    folder = resources.files(__package__) / "recipes"
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name[-5:] == ".yaml")
+
+
+def load_recipe(name: str, stage: StageName, overrides: Mapping[str, str]) -> Recipe:
+    """Read a recipe and set fields of it.
+
+    Args:
+        name: a packaged recipe, or a YAML file of the same fields.
+        stage: the stage about to run: an override such as `steps` that is a field of a
+            stage means that stage's.
+        overrides: dotted field name → value as text.
+
+    Raises:
+        InputError: unknown recipe or field, or a value that does not fit.
+    """
+    stage_fields = {entry.name for entry in dataclasses.fields(Stage)}
+    dotted = {
+        f"{stage}.{key}" if key.split(".")[0] in stage_fields else key: value
+        for key, value in overrides.items()
+    }
+    known = field_names(Recipe)
+    reachable = [*known, *(key.removeprefix(f"{stage}.") for key in known)]
+    for given, key in zip(overrides, dotted, strict=True):
+        if key not in known:
+            raise InputError(f"--{given}: no such recipe field.{nearest_hint(given, reachable)}")
+    return build(Recipe, merge(_read(name), from_dotted(dotted)), f"recipe '{name}'")
+
+
+def _read(name: str) -> dict[str, Any]:
+    if Path(name).suffix in {".yaml", ".yml"}:
+        return read_yaml(Path(name))
+    names = recipe_names()
+    if name not in names:
+        raise InputError(
+            f"Unknown recipe '{name}'.{nearest_hint(name, names)} "
+            f"Known: {', '.join(names)}, or a .yaml file."
+        )
+    with resources.as_file(resources.files(__package__) / "recipes" / f"{name}.yaml") as path:
+        return read_yaml(path)

@@ -1,0 +1,234 @@
+"""One run: from data specs and a recipe to `runs/NAME/model.pt`."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from cfcontra import __version__
+from cfcontra.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cfcontra.datasets import SegmentationDataset, open_dataset
+from cfcontra.device import resolve_device, set_threads
+from cfcontra.errors import InputError
+from cfcontra.files import atomic_write_text, prepare_output
+from cfcontra.label_space import LabelSpace, get_label_space
+from cfcontra.metadata import ModelMetadata
+from cfcontra.metrics import Scores
+from cfcontra.models import build_model
+from cfcontra.preprocessing import Preprocessing
+from cfcontra.runtime.torch_backend import TorchBackend
+
+from .class_balance import class_weights
+from .data import PairedDomains, paired_loader
+from .evaluate import evaluate_backend
+from .module import AdaptationModule
+from .precision import choose_precision
+from .progress import StepProgress, Validation
+from .recipe import Recipe, Stage, StageName
+
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What one run is asked to do.
+
+    Attributes:
+        folder: where `model.pt`, `recipe.yaml` and the logs go.
+        source: spec of the labelled source.
+        target: spec of the target, whose labels are never opened; None trains on the
+            source alone.
+        val: spec of labelled data that is scored for reporting only.
+        init: `model.pt` to start from, or None for fresh weights.
+    """
+
+    folder: Path
+    recipe: Recipe
+    stage: StageName
+    source: str
+    target: str | None = None
+    val: str | None = None
+    init: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    overwrite: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left behind: the model, and its scores on `val` where that was given."""
+
+    model: Path
+    scores: Scores | None
+
+
+def run(request: RunRequest) -> RunResult:
+    """Train or adapt.
+
+    Raises:
+        InputError: anything about the request, the data or the disk that does not work;
+            nothing is written to `model.pt` then.
+    """
+    model_path = request.folder / "model.pt"
+    prepare_output(model_path, request.overwrite)
+    recipe, stage = request.recipe, getattr(request.recipe, request.stage)
+    device = resolve_device(request.device)
+    set_threads(request.threads)
+    label_space = get_label_space(recipe.label_space)
+    source = open_dataset(request.source, label_space)
+    target = (
+        None
+        if request.target is None
+        else open_dataset(request.target, label_space, labelled=False)
+    )
+    val = None if request.val is None else open_dataset(request.val, label_space)
+    check_stage(stage, target)
+    seed_everything(recipe.seed, verbose=False)
+    checkpoint = _initial_checkpoint(request, label_space)
+    weights = class_weights(source, stage.class_balance) if stage.class_balance else None
+    module = AdaptationModule(checkpoint, recipe, stage, weights)
+    atomic_write_text(request.folder / "recipe.yaml", yaml.safe_dump(recipe.to_dict()))
+    _fit(module, request, source, target, val, device)
+    trained = Checkpoint(module.network.cpu().eval(), checkpoint.metadata)
+    scores = None
+    if val is not None:
+        scores = evaluate_backend(TorchBackend(trained, str(device)), val)
+    record = _training_record(request, stage, scores)
+    save_checkpoint(model_path, trained.model.cpu(), replace(trained.metadata, training=record))
+    return RunResult(model_path, scores)
+
+
+def check_stage(stage: Stage, target: SegmentationDataset | None) -> None:
+    """Raise an `InputError` where a stage needs a target that is not given."""
+    if target is None and (stage.method != "source-only" or stage.style.name != "none"):
+        raise InputError(
+            f"method '{stage.method}' with style '{stage.style.name}' needs a target; "
+            "use cfcontra-adapt with --target."
+        )
+
+
+def _initial_checkpoint(request: RunRequest, label_space: LabelSpace) -> Checkpoint:
+    recipe = request.recipe
+    preprocessing = Preprocessing(recipe.data.work_size)
+    if request.init is None:
+        model = build_model(recipe.model.name, label_space.num_classes)
+        return Checkpoint(model, ModelMetadata(label_space, preprocessing, model.config()))
+    loaded = load_checkpoint(request.init)
+    if loaded.metadata.label_space.classes != label_space.classes:
+        raise InputError(
+            f"{request.init}: predicts label space '{loaded.metadata.label_space.name}', but the "
+            f"recipe says '{label_space.name}'. Use a recipe with the model's label space."
+        )
+    metadata = ModelMetadata(
+        label_space,
+        Preprocessing(
+            recipe.data.work_size,
+            loaded.metadata.preprocessing.mean,
+            loaded.metadata.preprocessing.std,
+        ),
+        loaded.metadata.model,
+    )
+    return Checkpoint(loaded.model, metadata)
+
+
+def _fit(
+    module: AdaptationModule,
+    request: RunRequest,
+    source: SegmentationDataset,
+    target: SegmentationDataset | None,
+    val: SegmentationDataset | None,
+    device: torch.device,
+) -> None:
+    recipe, stage = request.recipe, module.stage
+    callbacks: list[Callback] = [LearningRateMonitor("step")]
+    if stage.ema:
+        callbacks.append(EMAWeightAveraging(decay=stage.ema))
+    if val is not None and stage.val_every:
+        callbacks.append(Validation(val, stage.val_every))
+    if not request.quiet:
+        callbacks.append(StepProgress(request.stage))
+    domains = PairedDomains(source, target, recipe.data, module.metadata.preprocessing, recipe.seed)
+    precision = choose_precision(recipe.precision, device)
+    LOGGER.info(
+        "%s: %s, %d steps, %s on %s", request.stage, stage.method, stage.steps, precision, device
+    )
+    _prepare(module, domains, device, precision)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+        trainer = Trainer(
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            devices=[device.index or 0] if device.type == "cuda" else 1,
+            precision=precision,
+            max_steps=stage.steps,
+            gradient_clip_val=stage.optimizer.clip or None,
+            callbacks=callbacks,
+            logger=_loggers(request),
+            log_every_n_steps=10,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+        )
+        trainer.fit(module, paired_loader(domains, 0, stage.steps, recipe.data.workers))
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+def _prepare(
+    module: AdaptationModule, domains: PairedDomains, device: torch.device, precision: str
+) -> None:
+    if not module.method.uses_target:
+        return
+    module.to(device).eval()
+    batches = (
+        module.step_input(domains[step], step) for step in range(module.stage.contrast.init_batches)
+    )
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+        module.method.prepare(module.network, batches)
+    module.train()
+
+
+def _loggers(request: RunRequest) -> list[Any]:
+    folder = request.folder
+    return [
+        CSVLogger(folder, name="", version="logs", flush_logs_every_n_steps=50),
+        TensorBoardLogger(folder, name="", version="logs"),
+    ]
+
+
+def _training_record(request: RunRequest, stage: Stage, scores: Scores | None) -> dict[str, Any]:
+    """What goes into the model file: no path and no host, only what the data is called."""
+    record: dict[str, Any] = {
+        "stage": request.stage,
+        "method": stage.method,
+        "style": stage.style.name,
+        "steps": stage.steps,
+        "seed": request.recipe.seed,
+        "source": public_name(request.source),
+        "versions": {"cfcontra": __version__, "torch": torch.__version__.split("+")[0]},
+    }
+    if request.target is not None:
+        record["target"] = public_name(request.target)
+    if scores is not None and request.val is not None:
+        record["val"] = {"data": public_name(request.val), **scores.to_dict()}
+    return record
+
+
+def public_name(spec: str) -> str:
+    """A data spec without the folders above the data: `folder:/a/b/day` → `folder:day`."""
+    kind, _, place = spec.partition(":")
+    path, options = re.match(r"(.*?)((?:,[a-z_]+=[^,]*)*)$", place, re.DOTALL).groups()  # type: ignore[union-attr]
+    return f"{kind}:{Path(path).name}{options}"

@@ -1,0 +1,36 @@
+"""Coarse alignment: ways to give source frames the target's look, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..recipe import StyleSettings
+from .image_stats import match_image_stats
+
+StyleTransfer = Callable[[Tensor, Tensor], Tensor]
+
+STYLES: dict[str, StyleTransfer] = {"image-stats": match_image_stats}
+
+
+def restyle(
+    source: Tensor, target: Tensor, settings: StyleSettings, generator: torch.Generator
+) -> Tensor:
+    """Restyle a share of the source frames, each after a random target frame.
+
+    Args:
+        source: `[N, 3, H, W]`, values 0–1.
+        target: `[M, 3, H, W]`, values 0–1.
+        generator: the source of randomness, on the CPU.
+
+    Returns:
+        `[N, 3, H, W]`, values 0–1.
+    """
+    if settings.name == "none":
+        return source
+    chosen = torch.rand(len(source), generator=generator) < settings.share
+    partners = torch.randint(len(target), (len(source),), generator=generator)
+    styled = STYLES[settings.name](source, target[partners.to(target.device)])
+    return torch.where(chosen.to(source.device).view(-1, 1, 1, 1), styled, source)
