@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from math import isnan
 from pathlib import Path
 
 from rich.table import Table
@@ -132,7 +133,7 @@ def _score(arguments: argparse.Namespace) -> None:
             )
     table = Table("class", "IoU", title=f"{arguments.data} · {backend.runtime}")
     for name, value in scores.class_iou.items():
-        table.add_row(name, "–" if value != value else f"{100 * value:.1f}")  # noqa: PLR0124
+        table.add_row(name, "–" if isnan(value) else f"{100 * value:.1f}")
     table.add_section()
     table.add_row("mIoU", f"{100 * scores.miou:.2f}")
     table.add_row("pixel accuracy", f"{100 * scores.pixel_accuracy:.2f}")

@@ -124,6 +124,8 @@ class ContrastSettings:
             by `margin`; `confidence` the classifier's class where its probability reaches
             `threshold`.
         balance: weigh pixels so that each class present counts the same.
+        stride: pixels of the input per contrasted feature; features that lie closer are
+            taken on this grid only.
         init_batches: batches from which the banks are initialised.
         warmup: steps before target features and the target bank take part.
     """
@@ -141,6 +143,7 @@ class ContrastSettings:
     margin: NonNegative = 0.05
     threshold: Share = 0.9
     balance: bool = False
+    stride: Positive = 8
     init_batches: Positive = 16
     warmup: Annotated[int, Field(ge=0)] = 0
 

@@ -177,5 +177,6 @@ def _plot(name: str, points: list[tuple[int, float]]) -> str:
         f'<polyline points="{line}" fill="none" stroke="var(--accent)" stroke-width="1.5"/>'
         f'<text x="6" y="14">{html.escape(name)}</text>'
         f'<text x="6" y="{height - 6}">{low:.4g} – {high:.4g}, last {values[-1]:.4g}</text>'
-        f'<text x="{width - 6}" y="{height - 6}" text-anchor="end">step {int(steps[-1])}</text></svg>'
+        f'<text x="{width - 6}" y="{height - 6}" text-anchor="end">'
+        f"step {int(steps[-1])}</text></svg>"
     )

@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from cfcontra import __version__
 from cfcontra.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cfcontra.datasets import SegmentationDataset, open_dataset
+from cfcontra.datasets.cache import CachedDataset
 from cfcontra.device import resolve_device, set_threads
 from cfcontra.errors import InputError
 from cfcontra.files import atomic_write_text, prepare_output
@@ -176,7 +177,7 @@ def _fit(
             gradient_clip_val=stage.optimizer.clip or None,
             callbacks=callbacks,
             logger=_loggers(request),
-            log_every_n_steps=10,
+            log_every_n_steps=min(10, stage.steps),
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -58,7 +58,7 @@ class VideoDataset(SegmentationDataset):
         self.label_space = label_space
         self.labelled = False
         self._ignore = ignore
-        paths = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+        paths = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
         if not paths:
             raise InputError(f"video:{pattern}: no such file, and nothing matches as a pattern.")
         self._frames: list[tuple[str, NDArray[np.uint8]]] = []
@@ -95,6 +95,10 @@ def _is_region(region: Region) -> bool:
     return 0 <= top < bottom <= 1 and 0 <= left < right <= 1
 
 
+def _nearly_same(one: NDArray[np.float32], other: NDArray[np.float32] | None) -> bool:
+    return other is not None and float(np.abs(one - other).mean()) < _NEAR_DUPLICATE
+
+
 def _distinct_frames(path: Path, interval: float) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     last_time = -float("inf")
     last_thumbnail: NDArray[np.float32] | None = None
@@ -111,9 +115,8 @@ def _distinct_frames(path: Path, interval: float) -> Iterator[tuple[str, NDArray
                 thumbnail = cv2.resize(
                     cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), _THUMBNAIL, interpolation=cv2.INTER_AREA
                 ).astype(np.float32)
-                if last_thumbnail is not None:
-                    if float(np.abs(thumbnail - last_thumbnail).mean()) < _NEAR_DUPLICATE:
-                        continue
+                if _nearly_same(thumbnail, last_thumbnail):
+                    continue
                 last_time, last_thumbnail = time, thumbnail
                 _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
                 yield f"{path}@{time:.3f}s", np.asarray(data, dtype=np.uint8)

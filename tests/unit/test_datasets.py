@@ -175,3 +175,16 @@ def test_video_refuses_labels_and_non_videos(tmp_path: Path) -> None:
         open_dataset(f"video:{tmp_path}/a.mp4", CAMVID)
     with pytest.raises(InputError, match="not a readable video"):
         open_dataset(f"video:{tmp_path}/a.mp4", CAMVID, labelled=False)
+
+
+def test_cache_reads_each_frame_once_while_it_fits(tmp_path: Path, make_folder: MakeFolder) -> None:
+    from cfcontra.datasets.cache import CachedDataset
+
+    root = make_folder(tmp_path / "d")
+    plain = open_dataset(f"folder:{root}", CAMVID)
+    one_frame = plain[0].image.nbytes + plain[0].label.nbytes  # type: ignore[union-attr]
+    cached = CachedDataset(plain, limit=2 * one_frame)
+    first = [cached[i] for i in range(3)]
+    assert [cached[i] is first[i] for i in range(3)] == [True, True, False]
+    assert np.array_equal(cached[2].image, plain[2].image)
+    assert len(cached) == 3 and cached.labelled and cached.label_space is CAMVID

@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-
 from cfcontra.train.losses.contrastive import prototype_contrast
 from cfcontra.train.losses.entropy import entropy_loss
 from cfcontra.train.losses.segmentation import segmentation_loss
 from cfcontra.train.prototype_bank import PrototypeBank, class_sums
 from cfcontra.train.pseudo_labels import labels_by_confidence, labels_by_margin
+from cfcontra.train.recipe import StyleSettings
 from cfcontra.train.style import restyle
 from cfcontra.train.style.image_stats import match_image_stats
-from cfcontra.train.recipe import StyleSettings
 
 C, D, P, TAU = 5, 8, 60, 0.07
 

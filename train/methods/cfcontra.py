@@ -43,6 +43,7 @@ class CFContra(Method):
         self.head = ProjectionHead(model.feature_channels, settings.head, settings.dimension)
         self.source_bank = PrototypeBank(self.num_classes, self.head.dimension, settings.momentum)
         self.target_bank = PrototypeBank(self.num_classes, self.head.dimension, settings.momentum)
+        self._step = max(1, settings.stride // model.output_stride)
         self._pending: tuple[Pixels, Pixels] | None = None
         self._labelled_share = 0.0
 
@@ -50,10 +51,9 @@ class CFContra(Method):
         source, target, valid = forward_both(model, batch)
         pixels = self._source_pixels(source, batch.source_labels)
         target_pixels = self._target_pixels(target, valid)
+        counted = target_pixels[1] != IGNORE_INDEX
         self._pending = _detached(pixels), _detached(target_pixels)
-        self._labelled_share = float(
-            (target_pixels[1] != IGNORE_INDEX).sum() / valid.sum().clamp(min=1)
-        )
+        self._labelled_share = float(counted.float().mean())
         return {
             **self.supervised(source, batch.source_labels),
             **entropy_terms(target, valid, self.stage.entropy),
@@ -80,17 +80,24 @@ class CFContra(Method):
         }
 
     def _source_pixels(self, output: ModelOutput, labels: Tensor) -> Pixels:
-        return self.head(output.features), resize_labels(labels, output.features).flatten()
+        return (
+            self.head(self._grid(output.features)),
+            self._grid(resize_labels(labels, output.features)).flatten(),
+        )
 
     def _target_pixels(self, output: ModelOutput, valid: Tensor) -> Pixels:
         settings = self.stage.contrast
-        features = self.head(output.features)
+        features = self.head(self._grid(output.features))
         if settings.pseudo_labels == "margin":
             bank = self.source_bank
             labels = labels_by_margin(features, bank.prototypes, bank.seen, settings.margin)
         else:
-            labels = labels_by_confidence(output.logits, settings.threshold).flatten()
-        return features, labels.where(valid.flatten(), IGNORE_INDEX)
+            logits = self._grid(output.logits)
+            labels = labels_by_confidence(logits, settings.threshold).flatten()
+        return features, labels.where(self._grid(valid).flatten(), IGNORE_INDEX)
+
+    def _grid(self, maps: Tensor) -> Tensor:
+        return maps[..., :: self._step, :: self._step]
 
     @torch.no_grad()
     def prepare(self, model: SegmentationModel, batches: Iterable[StepInput]) -> None:

@@ -1,0 +1,102 @@
+"""`cfcontra-export`: `model.pt` to a certified, self-describing model file."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.text import Text
+
+from cfcontra.command import Parser, console, notes, run_command, set_up_logging
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of `cfcontra-export`."""
+    return run_command(_export, argv)
+
+
+def _export(argv: list[str]) -> None:
+    arguments = _parser().parse_args(argv)
+    set_up_logging(arguments)
+    from .exporter import certificate_path, export_model
+
+    with _progress(arguments.quiet) as progress:
+        certificate = export_model(
+            arguments.model,
+            arguments.output,
+            work_size=arguments.work_size,
+            certify_specs=arguments.certify,
+            certify_frames=arguments.certify_frames,
+            device=arguments.device,
+            threads=arguments.threads,
+            overwrite=arguments.overwrite,
+            progress=progress,
+        )
+    output: Path = arguments.output or arguments.model.with_suffix(".onnx")
+    summary = certificate.summary()
+    pixels = sum(row.pixels for row in certificate.sizes)
+    rows = {
+        "wrote": f"{output} ({output.stat().st_size / 1e6:.1f} MB, fp32)",
+        "agreement": f"{summary['agreement']:.4%} of {pixels:,} pixels with {arguments.model}"
+        f" ({summary['frame_count']} {summary['frames']} frames)",
+        "certificate": str(certificate_path(output)),
+        "next": f"cfcontra-segment VIDEO --model {output}",
+    }
+    if certificate.miou is not None:
+        rows["mIoU"] = "{exported:.2%}, checkpoint {checkpoint:.2%}".format(**certificate.miou)
+    for name in ("wrote", "agreement", "mIoU", "certificate", "next"):
+        if name in rows:
+            console.print(f"{name:<12} {rows[name]}", markup=False, soft_wrap=True)
+
+
+def _parser() -> Parser:
+    parser = Parser("export", "Write model.pt as one certified, self-describing model file.")
+    parser.add_argument("model", type=Path, help="the model.pt of a finished run")
+    parser.add_argument("--output", type=Path, help="file to write (default: MODEL.onnx beside it)")
+    parser.add_argument("--format", choices=["onnx"], default="onnx", help="kind of file")
+    parser.add_argument("--precision", choices=["fp32"], default="fp32", help="of the weights")
+    parser.add_argument(
+        "--work-size",
+        type=_size,
+        metavar="HxW",
+        help="size the network runs at (default: the one it was trained at)",
+    )
+    parser.add_argument(
+        "--certify",
+        action="append",
+        metavar="SPEC",
+        help="frames to compare file and checkpoint on, e.g. folder:drives/day; may be repeated "
+        "(default: generated streets)",
+    )
+    parser.add_argument(
+        "--certify-frames", type=int, default=8, metavar="N", help="how many (default: 8)"
+    )
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        help="where the file runs while it is compared: auto, cpu, cuda or cuda:N (default: cpu)",
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads (default: one per core)")
+    parser.add_overwrite()
+    return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"'{text}' is not HEIGHTxWIDTH, e.g. 512x1024")
+    return int(match[1]), int(match[2])
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+    if quiet:
+        yield lambda _: None
+    elif notes.is_terminal:
+        with notes.status("starting") as status:
+            yield lambda step: status.update(Text(step))
+    else:
+        yield lambda step: notes.print(step, style="dim", markup=False, soft_wrap=True)

@@ -1,0 +1,129 @@
+"""One export: load, build, certify, write; or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
+from cfcontra.device import resolve_device
+from cfcontra.errors import CheckFailedError, InputError
+from cfcontra.files import atomic_path, prepare_output
+from cfcontra.runtime.onnx_backend import OnnxBackend
+from cfcontra.runtime.torch_backend import TorchBackend
+
+from .certificate import Certificate, certify
+from .frames import SYNTHETIC_SPECS, is_synthetic, load_frames
+from .onnx_file import build_file, describe, graph_sha256, serialise
+
+_SMALLEST, _LARGEST = 32, 8192
+
+
+def export_model(
+    checkpoint_path: Path,
+    output: Path | None = None,
+    *,
+    work_size: tuple[int, int] | None = None,
+    certify_specs: Sequence[str] | None = None,
+    certify_frames: int = 8,
+    device: str = "cpu",
+    threads: int | None = None,
+    overwrite: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Certificate:
+    """Write `model.pt` as a certified, self-describing ONNX file.
+
+    Args:
+        checkpoint_path: the `model.pt`.
+        output: the `.onnx` to write; None puts it beside the checkpoint. The certificate
+            goes beside it, to `certificate_path(output)`.
+        work_size: `(height, width)` the network runs at; None takes the checkpoint's.
+        certify_specs: data specs to certify on; None takes generated streets.
+        certify_frames: how many frames of them.
+        device: where the exported file runs while it is certified.
+        threads: CPU threads, None for the runtimes' defaults.
+        overwrite: replace what is at `output`.
+        progress: told about each step.
+
+    Raises:
+        InputError: something given cannot be used, or the file cannot be written.
+        CheckFailedError: the file departs from the checkpoint; nothing is written.
+    """
+    resolve_device(device)
+    progress(f"loading {checkpoint_path}")
+    checkpoint = _load(checkpoint_path, work_size)
+    output = output or checkpoint_path.with_suffix(".onnx")
+    if output.suffix != ".onnx":
+        raise InputError(f"{output}: the exported file's name must end in .onnx.")
+    prepare_output(output, overwrite)
+    prepare_output(certificate_path(output), overwrite)
+    reference = TorchBackend(checkpoint, "cpu", threads)
+    specs = SYNTHETIC_SPECS if certify_specs is None else certify_specs
+    progress(f"reading {certify_frames} frames of {', '.join(specs)}")
+    samples = load_frames(specs, certify_frames, checkpoint.metadata.label_space)
+
+    progress(
+        f"building the graph at {'x'.join(map(str, reference.metadata.preprocessing.work_size))}"
+    )
+    file = build_file(checkpoint.model, checkpoint.metadata)
+    record = {
+        "precision": "fp32",
+        "frames": "synthetic" if is_synthetic(specs) else "given",
+        "frame_count": len(samples),
+        "graph_sha256": graph_sha256(file),
+    }
+    with (
+        atomic_path(certificate_path(output)) as certificate_file,
+        atomic_path(output) as onnx_file,
+    ):
+        describe(file, checkpoint.metadata)
+        onnx_file.write_bytes(serialise(file))
+        exported = OnnxBackend(onnx_file, device, threads)
+        record["device"] = exported.device
+        certificate = certify(reference, exported, samples, record, progress)
+        _require_passed(certificate, output)
+        describe(file, replace(checkpoint.metadata, certificate=certificate.summary()))
+        onnx_file.write_bytes(serialise(file))
+        certificate_file.write_text(json.dumps(certificate.to_dict(), indent=2) + "\n", "utf-8")
+    return certificate
+
+
+def certificate_path(output: Path) -> Path:
+    """Where the certificate of an exported file lies."""
+    return output.with_name(f"{output.name}.certificate.json")
+
+
+def _load(path: Path, work_size: tuple[int, int] | None) -> Checkpoint:
+    checkpoint = load_checkpoint(path)
+    for name, value in checkpoint.model.state_dict().items():
+        if not torch.isfinite(value).all():
+            raise InputError(
+                f"{path}: weight '{name}' holds NaN or infinity; its training diverged. "
+                "Export another run."
+            )
+    preprocessing = checkpoint.metadata.preprocessing
+    if work_size is not None:
+        preprocessing = replace(preprocessing, work_size=work_size)
+    if not _SMALLEST <= min(preprocessing.work_size) <= max(preprocessing.work_size) <= _LARGEST:
+        height, width = preprocessing.work_size
+        raise InputError(
+            f"Working size {height}x{width}: height and width must be {_SMALLEST} to {_LARGEST}."
+        )
+    metadata = replace(
+        checkpoint.metadata, preprocessing=preprocessing, checkpoint_sha256=file_sha256(path)
+    )
+    return replace(checkpoint, metadata=metadata)
+
+
+def _require_passed(certificate: Certificate, output: Path) -> None:
+    failures = certificate.failures()
+    if failures:
+        raise CheckFailedError(
+            f"{output}: not written, because the exported graph departs from the checkpoint: "
+            f"{'; '.join(failures)}. Worst frame: "
+            "{frame} at {size} ({agreement:.4%} agreement).".format(**certificate.worst)
+        )

@@ -1,0 +1,104 @@
+"""The frames an export is certified on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cfcontra.datasets.base import Sample, SegmentationDataset
+from cfcontra.datasets.spec import open_dataset
+from cfcontra.errors import InputError
+from cfcontra.label_space import LabelSpace
+from cfcontra.opencv import cv2
+
+SYNTHETIC_SPECS = ("streets:noon,split=val", "streets:dusk,split=val")
+"""Used where no frames are given."""
+
+LOGGER = logging.getLogger(__name__)
+
+
+def load_frames(specs: Sequence[str], count: int, label_space: LabelSpace) -> list[Sample]:
+    """Read `count` frames, spread evenly over the data; with labels where they fit.
+
+    Args:
+        specs: data specs; each gives an equal share.
+        count: how many frames at most.
+        label_space: the model's label space.
+
+    Raises:
+        InputError: a count below one, or a spec that names no usable frames.
+    """
+    if count < 1:
+        raise InputError(f"--certify-frames {count}: give 1 or more.")
+    samples: list[Sample] = []
+    for index, spec in enumerate(specs):
+        share = count // len(specs) + (index < count % len(specs))
+        if share:
+            samples += _spread(_open(spec, label_space), share)
+    return samples
+
+
+def is_synthetic(specs: Sequence[str]) -> bool:
+    """Whether all frames are generated streets."""
+    return all(spec.startswith("streets:") for spec in specs)
+
+
+def at_sizes(
+    samples: Sequence[Sample], work_size: tuple[int, int]
+) -> Iterator[tuple[str, int, list[Sample]]]:
+    """The frames at their own size one by one, and in batches at an odd and the working size.
+
+    Only those at their own size keep their labels.
+
+    Yields:
+        What the size is called, how many frames to run at once, and the frames.
+    """
+    height, width = samples[0].image.shape[:2]
+    odd = (max(1, height * 3 // 5) | 1, max(1, width * 2 // 3) | 1)
+    own = {sample.image.shape[:2] for sample in samples}
+    yield _text((height, width)) if len(own) == 1 else "own sizes", 1, list(samples)
+    # One frame is joined by its mirror image, so that batches hold different frames.
+    several = list(samples) if len(samples) > 1 else [samples[0], _mirrored(samples[0])]
+    for size, batch in ((odd, min(3, len(several))), (work_size, 2)):
+        yield _text(size), batch, [_resized(sample, size) for sample in several]
+
+
+def _spread(dataset: SegmentationDataset, count: int) -> list[Sample]:
+    indices = np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int))
+    return [dataset[int(index)] for index in indices]
+
+
+def _open(spec: str, label_space: LabelSpace) -> SegmentationDataset:
+    try:
+        return open_dataset(spec, label_space)
+    except InputError as error:
+        dataset = _open_unlabelled(spec, label_space)
+        if spec not in SYNTHETIC_SPECS:
+            LOGGER.info("certifying without labels: %s", error)
+        return dataset
+
+
+def _open_unlabelled(spec: str, label_space: LabelSpace) -> SegmentationDataset:
+    try:
+        return open_dataset(spec, label_space, labelled=False)
+    except InputError as error:
+        try:  # generated streets have a label space of their own, which need not fit here
+            return open_dataset(spec, None, labelled=False)
+        except InputError:
+            raise error from None
+
+
+def _text(size: tuple[int, ...]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _mirrored(sample: Sample) -> Sample:
+    return replace(sample, image=sample.image[:, ::-1], label=None)
+
+
+def _resized(sample: Sample, size: tuple[int, int]) -> Sample:
+    image = cv2.resize(sample.image, size[::-1], interpolation=cv2.INTER_AREA)
+    return replace(sample, image=np.asarray(image, dtype=np.uint8), label=None)

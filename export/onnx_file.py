@@ -1,0 +1,83 @@
+"""A network to a clean, self-describing ONNX file: the same bytes for the same input."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import onnx
+import torch
+
+from cfcontra import __version__
+from cfcontra.metadata import METADATA_KEY, ModelMetadata
+from cfcontra.models import SegmentationModel
+
+from .graph import NETWORK_INPUT, NETWORK_OUTPUT, OPSET, fuse
+
+_IR_VERSION = 8
+"""The oldest that knows opset 18, so that the most runtimes open the file."""
+_TRACES = {"doc_string", "metadata_props"}
+
+
+def build_file(model: SegmentationModel, metadata: ModelMetadata) -> onnx.ModelProto:
+    """The fused float32 graph of a model, checked, without metadata yet.
+
+    Args:
+        model: network with its weights, on the CPU.
+        metadata: its label space and the preprocessing to build in.
+    """
+    network = export_network(model, metadata.preprocessing.work_size)
+    fused = fuse(network, metadata.preprocessing, metadata.label_space.num_classes)
+    fused.ir_version = _IR_VERSION
+    fused.producer_name, fused.producer_version = "cfcontra", __version__
+    onnx.checker.check_model(fused, full_check=True)
+    return fused
+
+
+def export_network(model: SegmentationModel, work_size: tuple[int, int]) -> onnx.ModelProto:
+    """The bare network at a fixed input size and any batch, without traces of its origin."""
+    # Two pictures, because torch.export takes a batch of one for a constant.
+    example = torch.zeros(2, 3, *work_size)
+    program = torch.onnx.export(
+        model.eval(),
+        (example,),
+        dynamo=True,
+        opset_version=OPSET,
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        input_names=[NETWORK_INPUT],
+        output_names=[NETWORK_OUTPUT],
+        verbose=False,
+    )
+    assert program is not None
+    network: onnx.ModelProto = program.model_proto
+    del network.graph.value_info[:]  # inferred again by whoever opens the file
+    remove_traces(network)
+    return network
+
+
+def remove_traces(message: Any) -> None:
+    """Clear doc strings and metadata (stack traces, module paths) everywhere below."""
+    for field, value in message.ListFields():
+        if field.name in _TRACES:
+            message.ClearField(field.name)
+        elif field.type == field.TYPE_MESSAGE:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                remove_traces(part)
+
+
+def graph_sha256(file: onnx.ModelProto) -> str:
+    """Hexadecimal SHA-256 of the file's content with its metadata left out."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(file)
+    del bare.metadata_props[:]
+    return hashlib.sha256(serialise(bare)).hexdigest()
+
+
+def describe(file: onnx.ModelProto, metadata: ModelMetadata) -> None:
+    """Write the metadata into the file, in place of what it had."""
+    onnx.helper.set_model_props(file, {METADATA_KEY: metadata.to_json()})
+
+
+def serialise(file: onnx.ModelProto) -> bytes:
+    """The file's bytes."""
+    return bytes(file.SerializeToString(deterministic=True))

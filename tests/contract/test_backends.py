@@ -1,0 +1,159 @@
+"""One suite that every runtime backend passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from cfcontra.export.exporter import export_model
+from numpy.typing import NDArray
+
+from cfcontra.checkpoint import file_sha256, save_checkpoint
+from cfcontra.errors import InputError
+from cfcontra.label_space import LABEL_SPACES
+from cfcontra.metadata import ModelMetadata
+from cfcontra.models import build_model
+from cfcontra.preprocessing import Preprocessing
+from cfcontra.runtime import Backend, open_backend
+
+SUFFIXES = {"torch": ".pt", "onnxruntime": ".onnx"}
+SPACES = ("cityscapes19", "camvid11")
+SIZES = [(64, 96), (101, 77), (37, 255), (1, 1), (1, 50), (50, 1), (240, 135), (135, 240)]
+
+
+@pytest.fixture(scope="module")
+def folders(
+    tmp_path_factory: pytest.TempPathFactory, make_folder: Callable[..., Path]
+) -> dict[str, Path]:
+    """Folders with `model.pt` and its export, in label spaces of 19 and of 11 classes."""
+    made = {}
+    for name in SPACES:
+        folder = made[name] = tmp_path_factory.mktemp(name)
+        torch.manual_seed(0)
+        space = LABEL_SPACES[name]
+        model = build_model("light", space.num_classes)
+        torch.nn.init.normal_(model.head.weight, std=1.0)  # type: ignore[arg-type]
+        metadata = ModelMetadata(space, Preprocessing((64, 96)), model.config(), {"steps": 7})
+        save_checkpoint(folder / "model.pt", model, metadata)
+        frames = make_folder(folder / "frames", frames=2, space=name)
+        export_model(folder / "model.pt", certify_specs=[f"folder:{frames}"], threads=1)
+    return made
+
+
+@pytest.fixture(scope="module", params=SPACES)
+def folder(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Path:
+    return folders[request.param]
+
+
+@pytest.fixture(scope="module", params=SUFFIXES)
+def backend(request: pytest.FixtureRequest, folder: Path) -> Backend:
+    return open_backend(folder / f"model{SUFFIXES[request.param]}", "cpu", 1)
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> Backend:
+    return open_backend(folder / "model.pt", "cpu", 1)
+
+
+def frames(count: int, height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (count, 6, 9, 3), dtype=np.uint8)
+    scaled = [cv2.resize(one, (width, height), interpolation=cv2.INTER_CUBIC) for one in coarse]
+    return np.stack(scaled).reshape(count, height, width, 3)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_masks_have_the_frames_size_and_agree_with_torch(
+    backend: Backend, reference: Backend, height: int, width: int
+) -> None:
+    batch = frames(2, height, width)
+    found, expected = backend.predict(batch), reference.predict(batch)
+    for picture in (found.mask, found.confidence):
+        assert picture.shape == batch.shape[:3]
+        assert picture.dtype == np.uint8
+    assert found.mask.max() < backend.metadata.label_space.num_classes
+    assert np.mean(found.mask == expected.mask) >= 0.9999
+    assert np.abs(found.confidence.astype(int) - expected.confidence).max() <= 1
+
+
+def test_a_batch_is_its_frames_one_by_one(backend: Backend) -> None:
+    batch = frames(5, 90, 120)
+    together = backend.predict(batch)
+    for index, frame in enumerate(batch):
+        alone = backend.predict(frame[None])
+        assert np.mean(alone.mask[0] == together.mask[index]) >= 0.9999
+        difference = alone.confidence[0].astype(int) - together.confidence[index]
+        assert np.abs(difference).max() <= 1
+
+
+def test_the_same_frame_twice_gives_the_same(backend: Backend) -> None:
+    batch = frames(1, 70, 110)
+    first, second = backend.predict(batch), backend.predict(batch)
+    assert np.array_equal(first.mask, second.mask)
+    assert np.array_equal(first.confidence, second.confidence)
+
+
+def test_frames_may_be_views(backend: Backend) -> None:
+    batch = frames(2, 70, 110)
+    view, copy = batch[:, ::-1, ::2], np.ascontiguousarray(batch[:, ::-1, ::2])
+    assert np.array_equal(backend.predict(view).mask, backend.predict(copy).mask)
+
+
+def test_frames_are_not_changed(backend: Backend) -> None:
+    batch = frames(1, 70, 110)
+    before = batch.copy()
+    backend.predict(batch)
+    assert np.array_equal(batch, before)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((1, 8, 8, 3), np.float32),
+        np.zeros((1, 8, 8, 4), np.uint8),
+        np.zeros((1, 3, 8, 8), np.uint8),
+        np.zeros((8, 8, 3), np.uint8),
+        np.zeros((0, 8, 8, 3), np.uint8),
+        np.zeros((1, 0, 8, 3), np.uint8),
+    ],
+    ids=["float", "four channels", "planar", "no batch", "no frames", "no rows"],
+)
+def test_other_shapes_and_types_are_refused(backend: Backend, wrong: NDArray[np.uint8]) -> None:
+    with pytest.raises(InputError, match="Frames"):
+        backend.predict(wrong)
+
+
+def test_metadata_is_the_checkpoints(backend: Backend, reference: Backend, folder: Path) -> None:
+    found, expected = backend.metadata, reference.metadata
+    assert found.label_space == expected.label_space
+    assert found.preprocessing == expected.preprocessing
+    assert found.model == expected.model
+    assert found.training == expected.training
+    assert found.checkpoint_sha256 == file_sha256(folder / "model.pt")
+
+
+def test_describe_names_runtime_and_device(backend: Backend) -> None:
+    described = backend.describe()
+    assert described["device"] == "cpu"
+    assert described["runtime"].split()[0] in SUFFIXES
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+@pytest.mark.parametrize("suffix", SUFFIXES.values())
+def test_a_missing_device_is_refused(folder: Path, suffix: str) -> None:
+    with pytest.raises(InputError, match="no CUDA GPU found"):
+        open_backend(folder / f"model{suffix}", "cuda")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES.values())
+def test_an_unusable_file_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    with pytest.raises(InputError, match="no such file"):
+        open_backend(path)
+    path.write_bytes(b"not a model")
+    with pytest.raises(InputError, match="model"):
+        open_backend(path)
