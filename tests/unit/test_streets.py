@@ -152,12 +152,13 @@ def test_the_domains_differ_by_more_than_channel_statistics() -> None:
 
 
 def colour_features(style: str, reference: str | None = None) -> NDArray[np.float64]:
-    """Every hundredth pixel of the style; with a reference, moved to its channel statistics."""
+    """Every 64th pixel of the style; with a reference, moved to its channel statistics."""
     pixels = np.concatenate([s.image[::8, ::8].reshape(-1, 3) for s in many(style)]).astype(float)
     if reference is None:
         return pixels
     target = colour_features(reference)
-    return (pixels - pixels.mean(0)) / pixels.std(0) * target.std(0) + target.mean(0)
+    standard = (pixels - pixels.mean(0)) / pixels.std(0)
+    return np.asarray(standard * target.std(0) + target.mean(0))
 
 
 def test_matched_statistics_leave_the_colours_of_classes_apart() -> None:
@@ -188,7 +189,6 @@ def test_indices_out_of_range() -> None:
     for index in (2, -1):
         with pytest.raises(IndexError):
             dataset[index]
-    assert sum(1 for _ in dataset) == 2  # type: ignore[attr-defined]
 
 
 def test_mistakes_are_named() -> None:
