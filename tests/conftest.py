@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: tests share the cores
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -18,7 +18,6 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from cfcontra import __version__
 from cfcontra.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cfcontra.datasets import SegmentationDataset, open_dataset
-from cfcontra.datasets.cache import CachedDataset
 from cfcontra.device import resolve_device, set_threads
 from cfcontra.errors import InputError
 from cfcontra.files import atomic_write_text, prepare_output

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from cfcontra.export.exporter import export_model
 from numpy.typing import NDArray
 
 from cfcontra.checkpoint import file_sha256, save_checkpoint
 from cfcontra.errors import InputError
+from cfcontra.export.exporter import export_model
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.metadata import ModelMetadata
 from cfcontra.models import build_model

@@ -16,11 +16,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+
+from cfcontra.checkpoint import file_sha256, load_checkpoint, save_checkpoint
 from cfcontra.export import graph, onnx_file
 from cfcontra.export.cli import main
 from cfcontra.export.onnx_file import export_network
-
-from cfcontra.checkpoint import file_sha256, load_checkpoint, save_checkpoint
 from cfcontra.metadata import METADATA_KEY, ModelMetadata
 
 Export = Callable[..., int]

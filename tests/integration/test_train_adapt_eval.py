@@ -26,9 +26,7 @@ RECIPE = {
 
 
 @pytest.fixture
-def place(
-    tmp_path: Path, make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def place(tmp_path: Path, make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     make_folder(tmp_path / "day", frames=4)
     make_folder(tmp_path / "dusk", frames=3, seed=5)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cfcontra.train.methods import METHODS, StepInput
-from cfcontra.train.methods.cfcontra import CFContra
-from cfcontra.train.module import AdaptationModule
-from cfcontra.train.recipe import ContrastSettings, Recipe, Stage
 
 from cfcontra.checkpoint import Checkpoint
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.metadata import ModelMetadata
 from cfcontra.models import build_model
 from cfcontra.preprocessing import Preprocessing
+from cfcontra.train.methods import METHODS, StepInput
+from cfcontra.train.methods.cfcontra import CFContra
+from cfcontra.train.module import AdaptationModule
+from cfcontra.train.recipe import ContrastSettings, Recipe, Stage
 
 SPACE = LABEL_SPACES["camvid11"]
 

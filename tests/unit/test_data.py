@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from cfcontra.train.augmentation import augment
-from cfcontra.train.data import PairedDomains, paired_loader
-from cfcontra.train.recipe import DataSettings
 
 from cfcontra.datasets import open_dataset
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.preprocessing import Preprocessing
+from cfcontra.train.augmentation import augment
+from cfcontra.train.data import PairedDomains, paired_loader
+from cfcontra.train.recipe import DataSettings
 
 SPACE = LABEL_SPACES["camvid11"]
 SETTINGS = DataSettings((32, 48), batch_size=2, scale=(1.0, 1.5), jitter=0.3, gamma=0.3, blur=0.5)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cfcontra.export.certificate import Certificate, certify
-from cfcontra.export.tally import Tally
 from numpy.typing import NDArray
 
 from cfcontra.datasets.base import Sample
 from cfcontra.errors import CheckFailedError
+from cfcontra.export.certificate import Certificate, certify
+from cfcontra.export.tally import Tally
 from cfcontra.label_space import LabelSpace
 from cfcontra.metadata import ModelMetadata
 from cfcontra.preprocessing import Preprocessing

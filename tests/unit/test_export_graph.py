@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from cfcontra.export.onnx_file import build_file, describe, graph_sha256, serialise
 from numpy.typing import NDArray
 
 from cfcontra.checkpoint import Checkpoint, load_checkpoint
+from cfcontra.export.onnx_file import build_file, describe, graph_sha256, serialise
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.metadata import METADATA_KEY, ModelMetadata
 from cfcontra.models import build_model

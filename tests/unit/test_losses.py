@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
 from cfcontra.train.losses.contrastive import prototype_contrast
 from cfcontra.train.losses.entropy import entropy_loss
 from cfcontra.train.losses.segmentation import segmentation_loss

@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cfcontra.train.recipe import load_recipe, recipe_names
 
 from cfcontra.errors import InputError
+from cfcontra.train.recipe import load_recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())

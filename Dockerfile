@@ -1,0 +1,52 @@
+# The package on Debian, for the CPU: `docker run -p 7860:7860 cfcontra` serves the web demo,
+# `docker run -v "$PWD:/data" cfcontra cfcontra-segment drive.mp4 …` runs any of the commands.
+#
+# Build arguments:
+#   TORCH_INDEX     where torch's CPU wheels are; empty takes torch from the package index
+#                   itself (the CUDA build: several GB more, and usable with --gpus)
+#   PIP_INDEX_URL   another package index than PyPI
+
+ARG BASE=docker.io/library/debian:bookworm-slim
+
+FROM ${BASE} AS build
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1
+RUN python3 -m venv /opt/venv
+WORKDIR /src
+
+# The dependencies have a layer of their own: a change of the code does not load them again.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG PIP_INDEX_URL
+COPY pyproject.toml .
+RUN python3 -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+print(*project['dependencies'], sep='\n')" > requirements.txt \
+    && /opt/venv/bin/pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
+        --requirement requirements.txt
+COPY . .
+RUN /opt/venv/bin/pip install --no-deps .
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="cfcontra" \
+      org.opencontainers.image.description="Domain-adaptive driving-scene segmentation: adapt, export, run" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# OpenCV needs libGL, libxcb and GLib; downloads of pretrained weights need certificates.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends \
+        ca-certificates libgl1 libglib2.0-0 libxcb1 python3 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --user-group --create-home cfcontra \
+    && install --directory --owner cfcontra --group cfcontra /data
+COPY --from=build /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1
+USER 10001:10001
+WORKDIR /data
+EXPOSE 7860
+# As Ctrl-C does: commands stop in order, and a half-written video stays playable.
+STOPSIGNAL SIGINT
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:7860/', timeout=4)"]
+CMD ["cfcontra-demo", "--host", "0.0.0.0", "--port", "7860"]
