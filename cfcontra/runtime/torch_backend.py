@@ -31,7 +31,7 @@ class TorchBackend(Backend):
     ) -> None:
         set_threads(threads)
         self._device = resolve_device(device)
-        self._model = checkpoint.model.to(self._device).eval()
+        self._model = checkpoint.model.to(self._device, memory_format=torch.channels_last).eval()
         self.metadata = checkpoint.metadata
         self.device = str(self._device)
         self.runtime = f"torch {torch.__version__.split('+')[0]}"
@@ -66,7 +66,8 @@ def letterbox(frames: Tensor, preprocessing: Preprocessing) -> Tensor:
     std = images.new_tensor(preprocessing.std).view(1, 3, 1, 1)
     images = (images / 255.0 - mean) / std
     work_height, work_width = preprocessing.work_size
-    return F.pad(images, (0, work_width - scaled[1], 0, work_height - scaled[0]))
+    padded = F.pad(images, (0, work_width - scaled[1], 0, work_height - scaled[0]))
+    return padded.contiguous(memory_format=torch.channels_last)
 
 
 def mask_from_logits(
