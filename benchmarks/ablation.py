@@ -19,6 +19,7 @@ from pathlib import Path
 from cfcontra.train import cli
 
 STAGES: dict[str, list[str]] = {
+    "+ more steps, varied light": ["--method", "source-only", "--style.name", "none"],
     "+ style": ["--method", "source-only"],
     "+ entropy": ["--method", "minent"],
     "+ contrast (CFContra)": [],

@@ -1,6 +1,6 @@
-"""Before and after side by side, as one small picture for the docs.
+r"""Before and after side by side, as one small picture for the docs.
 
-    python benchmarks/pictures.py BEFORE.pt AFTER.pt --data streets:dusk,split=val \\
+    python benchmarks/pictures.py BEFORE.pt AFTER.pt --data streets:dusk,split=val \
         --frames 0 25 50 --output docs/pictures/streets-dusk.jpg
 
 A row a frame: input, truth, before, after; --masks shows the two predictions only.

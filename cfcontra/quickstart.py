@@ -22,6 +22,7 @@ from cfcontra.files import prepare_output_folder
 RECIPE = "streets-noon-to-dusk"
 SOURCE, TARGET = "streets:noon", "streets:dusk"
 _EVALUATED = "split=val,length=100"
+_SHOWN = range(0, 100, 25)
 _DRIVE_SECONDS, _DRIVE_RATE, _DRIVE_SIZE = 8, 25, (360, 640)
 
 
@@ -76,7 +77,7 @@ def _train_and_score(folder: Path, common: list[str], seed: int) -> dict[str, di
     source, adapted = folder / "source", folder / "adapted"
     settings = ["--recipe", RECIPE, "--seed", str(seed), *common]
     val = f"{TARGET},{_EVALUATED}"
-    _command("train", "--source", SOURCE, "--val", val, "--run", str(source), *settings)
+    _command("train", "--source", SOURCE, "--run", str(source), *settings)
     _command(
         "adapt",
         *("--init", str(source / "model.pt")),
@@ -146,7 +147,7 @@ def _report(folder: Path, rows: list[list[str]], arguments: Any) -> None:
         for name in ("source", "adapted")
     )
     domains = [
-        domain(f"{role}: {spec}", open_dataset(f"{spec},{_EVALUATED}"), range(0, 100, 25))
+        domain(f"{role}: {spec}", open_dataset(f"{spec},{_EVALUATED}"), _SHOWN)
         for role, spec in (("target", TARGET), ("source", SOURCE))
     ]
     runs = [

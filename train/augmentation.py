@@ -12,13 +12,14 @@ from torchvision.transforms import InterpolationMode
 from cfcontra.label_space import IGNORE_INDEX
 from cfcontra.preprocessing import Preprocessing
 
-from .recipe import DataSettings
+from .recipe import DataSettings, LightSettings
 
 
 def augment(
     image: NDArray[np.uint8],
     label: NDArray[np.uint8],
     settings: DataSettings,
+    light: LightSettings,
     preprocessing: Preprocessing,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
@@ -42,7 +43,7 @@ def augment(
     pixels, ids = _crop(pixels, ids, preprocessing, rng)
     if settings.flip and rng.random() < 0.5:
         pixels, ids = pixels.flip(-1), ids.flip(-1)
-    return _relight(pixels, settings, rng).contiguous(), ids[0].contiguous()
+    return _relight(pixels, light, rng).contiguous(), ids[0].contiguous()
 
 
 def _crop(
@@ -64,15 +65,15 @@ def _crop(
     return padded, padded_ids
 
 
-def _relight(pixels: Tensor, settings: DataSettings, rng: np.random.Generator) -> Tensor:
-    if settings.jitter:
-        low, high = 1 - settings.jitter, 1 + settings.jitter
+def _relight(pixels: Tensor, light: LightSettings, rng: np.random.Generator) -> Tensor:
+    if light.jitter:
+        low, high = 1 - light.jitter, 1 + light.jitter
         pixels = transforms.adjust_brightness(pixels, rng.uniform(low, high))
         pixels = transforms.adjust_contrast(pixels, rng.uniform(low, high))
         pixels = transforms.adjust_saturation(pixels, rng.uniform(low, high))
-    if settings.gamma:
-        reach = np.log1p(settings.gamma)
+    if light.gamma:
+        reach = np.log1p(light.gamma)
         pixels = transforms.adjust_gamma(pixels, float(np.exp(rng.uniform(-reach, reach))))
-    if settings.blur and rng.random() < settings.blur:
+    if light.blur and rng.random() < light.blur:
         pixels = transforms.gaussian_blur(pixels, [5, 5], [rng.uniform(0.3, 1.5)])
     return pixels

@@ -16,7 +16,7 @@ from cfcontra.opencv import cv2
 from cfcontra.preprocessing import Preprocessing
 
 from .augmentation import augment
-from .recipe import DataSettings
+from .recipe import DataSettings, LightSettings
 
 _SOURCE, _TARGET = 0, 1
 
@@ -63,13 +63,14 @@ class PairedDomains(Dataset[PairedBatch]):
         source: SegmentationDataset,
         target: SegmentationDataset | None,
         settings: DataSettings,
+        light: LightSettings,
         preprocessing: Preprocessing,
         seed: int,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         self._source, self._target = source, target
-        self._settings, self._preprocessing = settings, preprocessing
+        self._settings, self._light, self._preprocessing = settings, light, preprocessing
         self._seed, self._rank, self._world_size = seed, rank, world_size
 
     def __getitem__(self, step: int) -> PairedBatch:
@@ -83,7 +84,12 @@ class PairedDomains(Dataset[PairedBatch]):
             sample = dataset[self._index(len(dataset), domain, position)]
             rng = np.random.default_rng([self._seed, domain, 1, position])
             image, label = augment(
-                sample.image, _label(sample, domain), self._settings, self._preprocessing, rng
+                sample.image,
+                _label(sample, domain),
+                self._settings,
+                self._light,
+                self._preprocessing,
+                rng,
             )
             images.append(image)
             labels.append(label)

@@ -39,16 +39,13 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Sizes, sampling and augmentation of both domains.
+    """Sizes, sampling and geometric augmentation of both domains.
 
     Attributes:
         work_size: `(height, width)` a frame is fitted into; also the size of the crops.
         batch_size: frames of each domain per step and process.
         scale: random zoom range around the fitted size.
         flip: mirror half of the frames.
-        jitter: strength of random brightness, contrast and saturation, 0–1.
-        gamma: strength of random gamma, drawn log-uniformly from `1/(1+g)` to `1+g`.
-        blur: share of frames that are blurred a little.
         workers: loader processes.
     """
 
@@ -57,10 +54,23 @@ class DataSettings:
     batch_size: Positive = 8
     scale: tuple[float, float] = (1.0, 1.0)
     flip: bool = True
+    workers: Annotated[int, Field(ge=0)] = 1
+
+
+@dataclass(frozen=True)
+class LightSettings:
+    """Random light and focus, on frames of both domains.
+
+    Attributes:
+        jitter: strength of random brightness, contrast and saturation, 0–1.
+        gamma: strength of random gamma, drawn log-uniformly from `1/(1+g)` to `1+g`.
+        blur: share of frames that are blurred a little.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
     jitter: Share = 0.0
     gamma: NonNegative = 0.0
     blur: Share = 0.0
-    workers: Annotated[int, Field(ge=0)] = 1
 
 
 @dataclass(frozen=True)
@@ -169,6 +179,7 @@ class Stage:
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     val_every: Annotated[int, Field(ge=0)] = 0
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    light: LightSettings = field(default_factory=LightSettings)
     style: StyleSettings = field(default_factory=StyleSettings)
     entropy: EntropySettings = field(default_factory=EntropySettings)
     contrast: ContrastSettings = field(default_factory=ContrastSettings)

@@ -14,10 +14,11 @@ from cfcontra.label_space import LABEL_SPACES
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.train.augmentation import augment
 from cfcontra.train.data import PairedDomains, paired_loader
-from cfcontra.train.recipe import DataSettings
+from cfcontra.train.recipe import DataSettings, LightSettings
 
 SPACE = LABEL_SPACES["camvid11"]
-SETTINGS = DataSettings((32, 48), batch_size=2, scale=(1.0, 1.5), jitter=0.3, gamma=0.3, blur=0.5)
+SETTINGS = DataSettings((32, 48), batch_size=2, scale=(1.0, 1.5))
+LIGHT = LightSettings(jitter=0.3, gamma=0.3, blur=0.5)
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def domains(tmp_path: Path, make_folder: Callable[..., Path]) -> PairedDomains:
         SPACE,
         labelled=False,
     )
-    return PairedDomains(source, target, SETTINGS, Preprocessing((32, 48)), seed=1)
+    return PairedDomains(source, target, SETTINGS, LIGHT, Preprocessing((32, 48)), seed=1)
 
 
 def test_a_step_is_the_same_in_any_process_and_order(domains: PairedDomains) -> None:
@@ -54,10 +55,10 @@ def test_processes_of_one_step_share_out_the_frames(
 ) -> None:
     source = open_dataset(f"folder:{make_folder(tmp_path / 's', frames=8)}", SPACE)
     whole = PairedDomains(
-        source, None, replace(SETTINGS, batch_size=4), Preprocessing((32, 48)), 1
+        source, None, replace(SETTINGS, batch_size=4), LIGHT, Preprocessing((32, 48)), 1
     )[1]
     parts = [
-        PairedDomains(source, None, SETTINGS, Preprocessing((32, 48)), 1, rank, 2)[1]
+        PairedDomains(source, None, SETTINGS, LIGHT, Preprocessing((32, 48)), 1, rank, 2)[1]
         for rank in (0, 1)
     ]
     assert torch.equal(whole.source.images, torch.cat([p.source.images for p in parts]))
@@ -78,7 +79,7 @@ def test_without_randomness_training_sees_what_evaluation_sees() -> None:
     label = rng.integers(0, 11, size=(37, 91), dtype=np.uint8)
     preprocessing = Preprocessing((32, 48))
     settings = DataSettings((32, 48), flip=False)
-    pixels, ids = augment(image, label, settings, preprocessing, rng)
+    pixels, ids = augment(image, label, settings, LightSettings(), preprocessing, rng)
     mean = torch.tensor(preprocessing.mean).view(3, 1, 1)
     std = torch.tensor(preprocessing.std).view(3, 1, 1)
     ours = (pixels.float() / 255 - mean) / std
@@ -98,7 +99,7 @@ def test_mirroring_mirrors_both() -> None:
     label = (image[..., 0] > 0).astype(np.uint8)
     for seed in range(6):
         pixels, ids = augment(
-            image, label, DataSettings((32, 48)), Preprocessing((32, 48)),
+            image, label, DataSettings((32, 48)), LightSettings(), Preprocessing((32, 48)),
             np.random.default_rng(seed),
         )  # fmt: skip
         assert torch.equal((pixels[0] > 0).byte(), ids)

@@ -67,7 +67,7 @@ def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
 def test_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(InputError, match="Did you mean 'camvid-day-to-dusk'"):
         load_recipe("camvid-day-dusk", "train", {})
-    with pytest.raises(InputError, match="nowhere.yaml"):
+    with pytest.raises(InputError, match=r"nowhere\.yaml"):
         load_recipe("nowhere.yaml", "train", {})
 
 
