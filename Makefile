@@ -35,7 +35,7 @@ lint:
 
 types:
 	@.ci/venv dev
-	$(BIN)/mypy cfcontra train export serve
+	$(BIN)/python -m mypy cfcontra train export serve
 
 wheel-check:
 	@.ci/venv dev

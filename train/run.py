@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from cfcontra import __version__
 from cfcontra.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cfcontra.datasets import SegmentationDataset, open_dataset
+from cfcontra.datasets.cache import CachedDataset
 from cfcontra.device import resolve_device, set_threads
 from cfcontra.errors import InputError
 from cfcontra.files import atomic_write_text, prepare_output
@@ -158,7 +159,14 @@ def _fit(
         callbacks.append(Validation(val, stage.val_every))
     if not request.quiet:
         callbacks.append(StepProgress(request.stage))
-    domains = PairedDomains(source, target, recipe.data, module.metadata.preprocessing, recipe.seed)
+    domains = PairedDomains(
+        CachedDataset(source),
+        None if target is None else CachedDataset(target),
+        recipe.data,
+        stage.light,
+        module.metadata.preprocessing,
+        recipe.seed,
+    )
     precision = choose_precision(recipe.precision, device)
     LOGGER.info(
         "%s: %s, %d steps, %s on %s", request.stage, stage.method, stage.steps, precision, device

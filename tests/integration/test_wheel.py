@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import tomllib
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -42,11 +43,15 @@ json.dump({"wrong": wrong, "files": {name: sys.modules[name].__file__ for name i
 """
 
 
+GENERATED = ("__pycache__", "*.pyi")
+"""Python's cache, and the stubs that Gradio writes beside components when they are imported."""
+
+
 def _files(folder: Path) -> list[Path]:
     return [
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not any(fnmatch(p, g) for p in path.parts for g in GENERATED)
     ]
 
 
@@ -67,9 +72,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, source)
     for folder in PACKAGES:
-        shutil.copytree(
-            ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns(*GENERATED))
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place)]
     result = subprocess.run([*build, str(source)], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
