@@ -31,7 +31,7 @@ class TorchBackend(Backend):
     ) -> None:
         set_threads(threads)
         self._device = resolve_device(device)
-        self._model = checkpoint.model.to(self._device, memory_format=torch.channels_last).eval()
+        self._model = checkpoint.model.to(self._device).to(memory_format=torch.channels_last).eval()
         self.metadata = checkpoint.metadata
         self.device = str(self._device)
         self.runtime = f"torch {torch.__version__.split('+')[0]}"

@@ -1,0 +1,203 @@
+"""The parts of the video pipeline, one by one."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from cfcontra.errors import InputError
+from cfcontra.label_space import LABEL_SPACES
+from cfcontra.serve.video.channel import Cancelled, Channel, Worker
+from cfcontra.serve.video.codec import find_encoder
+from cfcontra.serve.video.color import BT709, Color
+from cfcontra.serve.video.job import Task, plan
+from cfcontra.serve.video.overlay import YuvOverlay
+from cfcontra.serve.video.picture import Orientation, planes
+from cfcontra.serve.video.reader import RgbConverter
+from cfcontra.visualize import overlay
+
+SPACE = LABEL_SPACES["camvid11"]
+
+
+# Channel
+
+
+def test_items_arrive_in_order_and_never_more_than_fit_wait() -> None:
+    channel: Channel[int] = Channel(2)
+    waiting = []
+
+    def produce() -> None:
+        for number in range(50):
+            channel.put(number)
+            waiting.append(len(channel._items))
+        channel.close()
+
+    producer = Worker("producer", produce)
+    producer.start()
+    assert list(channel) == list(range(50))
+    producer.join()
+    assert max(waiting) <= 2
+    assert producer.error is None
+
+
+def test_an_error_comes_after_what_was_queued() -> None:
+    channel: Channel[int] = Channel(3)
+    channel.put(1)
+    channel.close(ValueError("decoder"))
+    items = iter(channel)
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="decoder"):
+        next(items)
+
+
+def test_cancelling_wakes_a_blocked_producer_and_a_blocked_consumer() -> None:
+    full: Channel[int] = Channel(1)
+    full.put(0)
+    empty: Channel[int] = Channel(1)
+    workers = [Worker("put", lambda: full.put(1)), Worker("get", lambda: next(iter(empty), None))]  # type: ignore[arg-type, return-value, list-item]
+    for worker in workers:
+        worker.start()
+    full.cancel()
+    empty.cancel()
+    for worker in workers:
+        worker.join(5)
+        assert not worker.is_alive()
+        assert isinstance(worker.error, Cancelled)
+
+
+# Which file becomes which
+
+
+def test_results_stand_beside_their_sources(tmp_path: Path) -> None:
+    for name in ("b.mp4", "a.mp4"):
+        (tmp_path / name).touch()
+    assert plan([str(tmp_path / "*.mp4")], None) == [
+        Task(tmp_path / "a.mp4", tmp_path / "a-segmented.mp4"),
+        Task(tmp_path / "b.mp4", tmp_path / "b-segmented.mp4"),
+    ]
+
+
+def test_output_is_a_file_for_one_source_and_a_folder_for_several(tmp_path: Path) -> None:
+    assert plan(["a.avi"], Path("x.mp4")) == [Task(Path("a.avi"), Path("x.mp4"))]
+    assert plan(["a.avi"], tmp_path)[0].output == tmp_path / "a-segmented.mp4"
+    outputs = [task.output for task in plan(["a.avi", "b.mkv"], Path("out"))]
+    assert outputs == [Path("out/a-segmented.mp4"), Path("out/b-segmented.mp4")]
+    with pytest.raises(InputError, match="2 sources; name a folder"):
+        plan(["a.avi", "b.mkv"], Path("x.mp4"))
+
+
+def test_earlier_results_are_not_segmented_again() -> None:
+    sources = [task.source.name for task in plan(["a.mp4", "a-segmented.mp4", "b.mp4"], None)]
+    assert sources == ["a.mp4", "b.mp4"]
+    assert len(plan(["a-segmented.mp4"], None)) == 1
+
+
+def test_results_of_one_name_are_refused() -> None:
+    with pytest.raises(InputError, match=r"both be written to out/a-segmented\.mp4"):
+        plan(["x/a.mp4", "y/a.mp4"], Path("out"))
+
+
+def test_a_pattern_without_files_is_refused_and_brackets_in_names_are_names(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no file matches"):
+        plan([str(tmp_path / "*.mp4")], None)
+    odd = tmp_path / "a[1].mp4"
+    odd.touch()
+    assert plan([str(odd)], None)[0].source == odd
+
+
+# Encoders
+
+
+def test_a_known_encoder_takes_planar_frames() -> None:
+    encoder = find_encoder("libx264")
+    assert encoder.pix_fmt == "yuv420p"
+    assert encoder.options["crf"]
+    assert find_encoder("mpeg4").bit_rate(960, 540, Fraction(25)) > 500_000
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("libx265x", "Did you mean 'libx265'"), ("aac", "encodes audio"), ("", "no such")],
+)
+def test_other_encoders_are_refused(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        find_encoder(name)
+
+
+# Colours
+
+
+def picture(height: int, width: int, color: Color, seed: int = 0) -> av.VideoFrame:
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 256, (-(-height // 8), -(-width // 8), 3), dtype=np.uint8)
+    image = blocks.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(
+        format="yuv420p", dst_colorspace=color.matrix, dst_color_range=color.range
+    )
+    color.tag(frame)
+    frame.pts, frame.time_base, frame.duration = 7, Fraction(1, 25), 1
+    return frame
+
+
+FULL_601 = Color(
+    matrix=av.video.reformatter.Colorspace.ITU601,
+    range=av.video.reformatter.ColorRange.JPEG,
+    tags=(("color_range", 2), ("colorspace", 6)),
+)
+
+
+@pytest.mark.parametrize("color", [BT709, FULL_601], ids=["bt709 limited", "bt601 full"])
+@pytest.mark.parametrize("opacity", [0.0, 0.5, 1.0])
+def test_blending_in_yuv_gives_the_colours_of_blending_in_rgb(color: Color, opacity: float) -> None:
+    """Oracle: the RGB overlay. Inside flat blocks only rounding differs."""
+    frame = picture(64, 96, color)
+    blocks = np.random.default_rng(1).integers(SPACE.num_classes, size=(8, 12), dtype=np.uint8)
+    mask = blocks.repeat(8, axis=0).repeat(8, axis=1)
+    blended = YuvOverlay(SPACE, opacity, color)(frame, mask)
+    to_rgb = RgbConverter()
+    expected = overlay(to_rgb(frame), mask, SPACE, opacity).astype(int)
+    centres = (slice(4, None, 8), slice(4, None, 8))
+    assert np.abs(to_rgb(blended).astype(int) - expected)[centres].max() <= 5
+    assert blended.pts == 7
+    assert blended.color_range == color.range
+
+
+def test_the_source_frame_is_left_alone_and_odd_sizes_become_even() -> None:
+    frame = picture(33, 47, BT709)
+    before = [plane.copy() for plane in planes(frame)]
+    blended = YuvOverlay(SPACE, 0.0, BT709)(frame, np.zeros((33, 47), np.uint8))
+    assert (blended.width, blended.height) == (48, 34)
+    luma = planes(blended)[0]
+    assert np.array_equal(luma[:33, :47], before[0])
+    assert np.array_equal(luma[33, :47], before[0][32])
+    assert np.array_equal(luma[:, 47], luma[:, 46])
+    for plane, expected in zip(planes(frame), before, strict=True):
+        assert np.array_equal(plane, expected)
+
+
+def test_full_range_is_recognised_and_untagged_frames_stay_untagged() -> None:
+    frame = av.VideoFrame(16, 16, "yuvj420p")
+    full = Color.of(frame)
+    assert dict(full.tags)["color_range"] == 2
+    plain = Color.of(av.VideoFrame(16, 16, "yuv420p"))
+    assert dict(plain.tags)["color_range"] == 0
+    assert dict(plain.tags)["colorspace"] == 2
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("upended", [False, True])
+def test_turning_a_frame_is_turning_its_planes(
+    transposed: bool, mirrored: bool, upended: bool
+) -> None:
+    frame = picture(34, 50, BT709)
+    turned = Orientation(transposed, mirrored, upended).apply(frame)
+    for found, source in zip(planes(turned), planes(frame), strict=True):
+        expected = source.T if transposed else source
+        expected = expected[:, ::-1] if mirrored else expected
+        expected = expected[::-1] if upended else expected
+        assert np.array_equal(found, expected)
