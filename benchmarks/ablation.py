@@ -10,6 +10,8 @@ used for these figures only.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import sys
 import time
@@ -55,7 +57,9 @@ def settings(name: str, data: str) -> Setting:
 
 def run(command: object, *arguments: str) -> None:
     assert callable(command)
-    if command(list(arguments)) != 0:
+    with contextlib.redirect_stdout(io.StringIO()):
+        status = command(list(arguments))
+    if status != 0:
         sys.exit(1)
 
 

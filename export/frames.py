@@ -75,10 +75,8 @@ def _open(spec: str, label_space: LabelSpace) -> SegmentationDataset:
     try:
         return open_dataset(spec, label_space)
     except InputError as error:
-        dataset = _open_unlabelled(spec, label_space)
-        if spec not in SYNTHETIC_SPECS:
-            LOGGER.info("certifying without labels: %s", error)
-        return dataset
+        LOGGER.debug("certifying without labels: %s", error)
+        return _open_unlabelled(spec, label_space)
 
 
 def _open_unlabelled(spec: str, label_space: LabelSpace) -> SegmentationDataset:
