@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,13 +73,7 @@ def _read(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (
-        RuntimeError,
-        EOFError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        ValueError,
-    ) as error:
+    except Exception as error:  # Foreign bytes are read as opcodes: any error may come of them.
         raise InputError(
             f"{path}: not a cfcontra model, or truncated. Copy it again, or give the model.pt "
             "that cfcontra-train or cfcontra-adapt wrote."

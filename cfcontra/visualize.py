@@ -11,8 +11,8 @@ from cfcontra.opencv import cv2
 
 def colorize(mask: NDArray[np.uint8], label_space: LabelSpace) -> NDArray[np.uint8]:
     """Train ids `[H, W]` as RGB `[H, W, 3]`; ignored pixels are black."""
-    colored: NDArray[np.uint8] = label_space.palette()[mask]
-    return colored
+    palette = label_space.palette()[:, None]
+    return np.asarray(cv2.applyColorMap(np.ascontiguousarray(mask), palette), dtype=np.uint8)
 
 
 def overlay(

@@ -184,7 +184,7 @@ def _fit(
             gradient_clip_val=stage.optimizer.clip or None,
             callbacks=callbacks,
             logger=_loggers(request),
-            log_every_n_steps=min(10, stage.steps),
+            log_every_n_steps=min(10, max(1, stage.steps // 2)),
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,

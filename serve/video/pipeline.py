@@ -111,20 +111,18 @@ def segment_video(
     with VideoReader(source, threads) as reader:
         prepare_output(output, overwrite)
         form = reader.format
-        writer = VideoWriter(output, form, codec, threads)
         if form.width % 2 or form.height % 2:
             _LOG.info("%s: %d×%d is padded to even.", source, form.width, form.height)
         overlay = YuvOverlay(backend.metadata.label_space, opacity, form.color)
         audio = AudioTrack(source, reader.start()) if reader.has_audio else None
-        _run(reader, backend, overlay, writer, audio, size, progress)
-        return VideoReport(
-            output,
-            writer.frames,
-            time.perf_counter() - started,
-            (form.width, form.height),
-            form.rate,
-            reader.damaged,
-        )
+        writer = VideoWriter(output, form, codec, threads)
+        try:
+            _run(reader, backend, overlay, writer, audio, size, progress)
+        finally:
+            writer.discard()
+        seconds = time.perf_counter() - started
+        shown = (form.width, form.height)
+        return VideoReport(output, writer.frames, seconds, shown, form.rate, reader.damaged)
 
 
 def check_settings(opacity: float, batch: int | None) -> None:
@@ -233,5 +231,3 @@ def _encode(
     except BaseException:
         predicted.cancel()
         raise
-    finally:
-        writer.discard()

@@ -17,6 +17,7 @@ CSS = """
 .card dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .legend table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .legend th { font-weight: 500; text-align: left; color: var(--body-text-color-subdued); }
+.legend table { border: none !important; }
 .legend th, .legend td { padding: 0.35rem 0.6rem 0.35rem 0 !important; border: none !important; }
 .legend tbody tr { border: none !important;
                    border-top: 1px solid var(--border-color-primary) !important; }
