@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,6 +125,13 @@ def paired_loader(
         worker_init_fn=_single_thread,
         pin_memory=False,
     )
+
+
+def loader_workers(workers: int | None, device: torch.device) -> int:
+    """The number of loader processes that the recipe's `workers` means on a device."""
+    if workers is not None:
+        return workers
+    return 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
 
 
 def _single_thread(_: int) -> None:

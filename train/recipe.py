@@ -46,7 +46,8 @@ class DataSettings:
         batch_size: frames of each domain per step and process.
         scale: random zoom range around the fitted size.
         flip: mirror half of the frames.
-        workers: loader processes.
+        workers: loader processes; None takes none on a CPU, which the step itself fills, and
+            as many as there are cores, 8 at most, beside a GPU.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -54,7 +55,7 @@ class DataSettings:
     batch_size: Positive = 8
     scale: tuple[float, float] = (1.0, 1.0)
     flip: bool = True
-    workers: Annotated[int, Field(ge=0)] = 1
+    workers: Annotated[int, Field(ge=0)] | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRa
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from cfcontra import __version__
+from cfcontra.allocator import keep_freed_memory
 from cfcontra.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cfcontra.datasets import SegmentationDataset, open_dataset
 from cfcontra.datasets.cache import CachedDataset
@@ -30,7 +31,7 @@ from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from .class_balance import class_weights
-from .data import PairedDomains, paired_loader
+from .data import PairedDomains, loader_workers, paired_loader
 from .evaluate import evaluate_backend
 from .module import AdaptationModule
 from .precision import choose_precision
@@ -86,6 +87,7 @@ def run(request: RunRequest) -> RunResult:
     recipe, stage = request.recipe, getattr(request.recipe, request.stage)
     device = resolve_device(request.device)
     set_threads(request.threads)
+    keep_freed_memory()
     label_space = get_label_space(recipe.label_space)
     source = open_dataset(request.source, label_space)
     target = (
@@ -190,7 +192,8 @@ def _fit(
             enable_model_summary=False,
             limit_val_batches=0,
         )
-        trainer.fit(module, paired_loader(domains, 0, stage.steps, recipe.data.workers))
+        workers = loader_workers(recipe.data.workers, device)
+        trainer.fit(module, paired_loader(domains, 0, stage.steps, workers))
     if trainer.interrupted:
         raise KeyboardInterrupt
 

@@ -13,7 +13,7 @@ from cfcontra.datasets import open_dataset
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.train.augmentation import augment
-from cfcontra.train.data import PairedDomains, paired_loader
+from cfcontra.train.data import PairedDomains, loader_workers, paired_loader
 from cfcontra.train.recipe import DataSettings, LightSettings
 
 SPACE = LABEL_SPACES["camvid11"]
@@ -30,6 +30,12 @@ def domains(tmp_path: Path, make_folder: Callable[..., Path]) -> PairedDomains:
         labelled=False,
     )
     return PairedDomains(source, target, SETTINGS, LIGHT, Preprocessing((32, 48)), seed=1)
+
+
+def test_workers_left_open_follow_the_device() -> None:
+    assert loader_workers(None, torch.device("cpu")) == 0
+    assert loader_workers(None, torch.device("cuda")) >= 1
+    assert loader_workers(3, torch.device("cpu")) == 3
 
 
 def test_a_step_is_the_same_in_any_process_and_order(domains: PairedDomains) -> None:
