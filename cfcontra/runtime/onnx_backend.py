@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ def _open(path: Path, options: Any, providers: list[Any]) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except refusals as error:
-        reason = str(error).strip().splitlines()[0]
+        # "[ONNXRuntimeError] : 1 : FAIL : Load model from … failed:/…/model.cc:256 …&) Why."
+        reason = re.split(r" failed:|&\) ", str(error).strip().splitlines()[0])[-1].rstrip(".")
         raise InputError(f"{path}: onnxruntime cannot open it ({reason}).") from error
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -157,3 +158,23 @@ def test_an_unusable_file_is_refused(tmp_path: Path, suffix: str) -> None:
     path.write_bytes(b"not a model")
     with pytest.raises(InputError, match="model"):
         open_backend(path)
+
+
+def _identity(ir_version: int) -> onnx.ModelProto:
+    ends = [onnx.helper.make_tensor_value_info(name, 1, [1]) for name in ("in", "out")]
+    node = onnx.helper.make_node("Identity", ["in"], ["out"])
+    graph = onnx.helper.make_graph([node], "other", ends[:1], ends[1:])
+    opset = onnx.helper.make_opsetid("", 18)
+    return onnx.helper.make_model(graph, ir_version=ir_version, opset_imports=[opset])
+
+
+@pytest.mark.parametrize(
+    ("ir_version", "said"),
+    [(9, "without cfcontra metadata"), (99, r"cannot open it \(Unsupported model IR version")],
+)
+def test_onnx_that_is_not_ours_is_refused(tmp_path: Path, ir_version: int, said: str) -> None:
+    path = tmp_path / "other.onnx"
+    path.write_bytes(_identity(ir_version).SerializeToString())
+    with pytest.raises(InputError, match=said) as caught:
+        open_backend(path, "cpu")
+    assert "/onnxruntime_src" not in str(caught.value)
