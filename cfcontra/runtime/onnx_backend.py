@@ -78,7 +78,7 @@ def _open(path: Path, options: Any, providers: list[Any]) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except refusals as error:
-        # "[ONNXRuntimeError] : 1 : FAIL : Load model from … failed:/…/model.cc:256 …&) Why."
+        # The reason comes last, after codes, paths and the signature that noticed.
         reason = re.split(r" failed:|&\) ", str(error).strip().splitlines()[0])[-1].rstrip(".")
         raise InputError(f"{path}: onnxruntime cannot open it ({reason}).") from error
 

@@ -79,13 +79,22 @@ class Demo:
         return *self.segment(path, name, opacity), card_html(Path(name), self._backends[name])
 
 
+def short_names(paths: list[Path]) -> list[str]:
+    """As much of the ends of different paths as tells them apart, so that no folder shows."""
+    for parts in range(1, max(len(path.parts) for path in paths)):
+        names = [str(Path(*path.parts[-parts:])) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
+
+
 def build_page(backends: dict[Path, Backend]) -> gr.Blocks:
     """Lay the page out.
 
     Args:
         backends: opened models by their files; the first is chosen at the start.
     """
-    named = {str(path): backend for path, backend in backends.items()}
+    named = dict(zip(short_names([*backends]), backends.values(), strict=True))
     demo = Demo(named)
     first, backend = next(iter(named.items()))
     page: gr.Blocks

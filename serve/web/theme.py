@@ -19,6 +19,7 @@ CSS = """
 .legend th { font-weight: 500; text-align: left; color: var(--body-text-color-subdued); }
 .legend table { border: none !important; }
 .legend th, .legend td { padding: 0.35rem 0.6rem 0.35rem 0 !important; border: none !important; }
+.legend thead, .legend tr { border: none !important; }
 .legend tbody tr { border: none !important;
                    border-top: 1px solid var(--border-color-primary) !important; }
 .legend .number { text-align: right; white-space: nowrap; width: 5.5rem; }
@@ -49,4 +50,4 @@ def theme() -> gr.themes.Base:
         radius_size="md",
         font=_SANS,
         font_mono=_MONO,
-    )
+    ).set(body_text_color_subdued="*neutral_500")

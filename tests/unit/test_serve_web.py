@@ -19,6 +19,7 @@ from cfcontra.runtime import Backend, Prediction
 from cfcontra.serve.cli import demo
 from cfcontra.serve.web.card import card_html
 from cfcontra.serve.web.legend import class_shares, legend_html, palette_html
+from cfcontra.serve.web.page import short_names
 from cfcontra.serve.web.server import claim_port
 
 SPACE = LABEL_SPACES["camvid11"]
@@ -230,3 +231,16 @@ def test_a_taken_port_is_named(
 def test_addresses_that_cannot_be_bound_are_refused(host: str, port: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
         claim_port(host, port)
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["/srv/a/model.onnx"], ["model.onnx"]),
+        (["/srv/a/model.onnx", "/srv/b/model.onnx"], ["a/model.onnx", "b/model.onnx"]),
+        (["/srv/a/model.onnx", "other.onnx"], ["model.onnx", "other.onnx"]),
+        (["/a/x.onnx", "/b/a/x.onnx"], ["/a/x.onnx", "b/a/x.onnx"]),
+    ],
+)
+def test_models_are_named_without_their_folders(paths: list[str], names: list[str]) -> None:
+    assert short_names([Path(path) for path in paths]) == names
