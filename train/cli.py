@@ -131,7 +131,8 @@ def _score(arguments: argparse.Namespace) -> None:
             scores = evaluate_backend(
                 backend, dataset, lambda done, _: bar.update(task, completed=done)
             )
-    table = Table("class", "IoU", title=f"{arguments.data} · {backend.runtime}")
+    console.print(f"{arguments.data} · {backend.runtime}", soft_wrap=True, highlight=False)
+    table = Table("class", "IoU")
     for name, value in scores.class_iou.items():
         table.add_row(name, "–" if isnan(value) else f"{100 * value:.1f}")
     table.add_section()
