@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,17 @@ from cfcontra.preprocessing import Preprocessing
 def _few_threads() -> None:
     torch.set_num_threads(2)
     cv2.setNumThreads(2)
+
+
+_opened: list[str] = []
+sys.addaudithook(lambda event, args: _opened.append(str(args[0])) if event == "open" else None)
+
+
+@pytest.fixture
+def opened_files() -> list[str]:
+    """Every file that Python opens from here on, in whatever way."""
+    _opened.clear()
+    return _opened
 
 
 @pytest.fixture(scope="session")
