@@ -61,7 +61,8 @@ def _read(path: Path) -> NDArray[np.uint8]:
             f"{path}: SYNTHIA's labels are 16-bit pictures of three channels, found shape "
             f"{picture.shape} of {picture.dtype}. Give the files as the archive has them."
         )
+    classes = np.asarray(picture[..., 2], dtype=np.uint16)  # BGR
     space = LABEL_SPACES["cityscapes16"]
     raw_ids = dict.fromkeys(range(_IDS), IGNORE_INDEX)
     raw_ids |= {raw: space.classes.index(name) for raw, name in CLASSES.items()}
-    return space.with_raw_ids(raw_ids).encode(picture[..., 2], str(path))  # BGR
+    return space.with_raw_ids(raw_ids).encode(classes, str(path))
