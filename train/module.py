@@ -15,14 +15,14 @@ from cfcontra.metadata import ModelMetadata
 from cfcontra.models import SegmentationModel
 
 from .data import DomainBatch, PairedBatch
-from .methods import METHODS, StepInput
+from .methods import StepInput, build_method
 from .optim import build_optimizer, poly_schedule
 from .recipe import Recipe, Stage
 from .style import restyle
 
 
 class AdaptationModule(LightningModule):
-    """Restyles and normalises batches, sums a method's losses, and steps.
+    """Restyles batches, sums a method's losses, and steps.
 
     Args:
         checkpoint: the network to train and what goes with it.
@@ -43,16 +43,13 @@ class AdaptationModule(LightningModule):
         self.network: SegmentationModel = checkpoint.model.to(memory_format=torch.channels_last)
         self.metadata: ModelMetadata = checkpoint.metadata
         self.recipe, self.stage = recipe, stage
-        self.method = METHODS[stage.method](self.network, stage, class_weights)
+        self.method = build_method(self.network, stage, class_weights, self._normalize)
         self._scale_before = 0.0
 
     def configure_optimizers(self) -> Any:
         settings = self.stage.optimizer
         groups = self.network.parameter_groups(settings.lr, settings.head_lr_factor)
-        own = [p for p in self.method.parameters() if p.requires_grad]
-        if own:
-            lr = settings.lr * settings.head_lr_factor
-            groups.append({"params": own, "lr": lr, "name": "method"})
+        groups += self.method.parameter_groups(settings.lr * settings.head_lr_factor)
         optimizer = build_optimizer(groups, settings)
         schedule = poly_schedule(optimizer, settings, self.stage.steps)
         return {
@@ -61,20 +58,21 @@ class AdaptationModule(LightningModule):
         }
 
     def step_input(self, batch: PairedBatch, step: int) -> StepInput:
-        """Restyle the source after the target and normalise both."""
-        source = batch.source.images.to(self.device).float() / 255.0
-        labels = batch.source.labels.to(self.device).long()
-        if batch.target is None:
-            return StepInput(self._normalize(source), labels, None, None)
-        target = batch.target.images.to(self.device).float() / 255.0
+        """Restyle the source after the target; values 0–1, on the device."""
         generator = torch.Generator().manual_seed(
             hash((self.recipe.seed, step, self.global_rank)) % 2**63
         )
+        source = self._images(batch.source)
+        labels = batch.source.labels.to(self.device).long()
+        if batch.target is None:
+            return StepInput(source, labels, None, None, generator)
+        target = self._images(batch.target)
         source = restyle(source, target, self.stage.style, generator)
-        if not self.method.uses_target:
-            return StepInput(self._normalize(source), labels, None, None)
         valid = batch.target.labels.to(self.device) != IGNORE_INDEX
-        return StepInput(self._normalize(source), labels, self._normalize(target), valid)
+        return StepInput(source, labels, target, valid, generator)
+
+    def _images(self, batch: DomainBatch) -> Tensor:
+        return batch.images.to(self.device).float() / 255.0
 
     def training_step(self, batch: PairedBatch, batch_idx: int) -> Tensor:
         losses = self.method.losses(self.network, self.step_input(batch, batch_idx), batch_idx)
@@ -90,7 +88,7 @@ class AdaptationModule(LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: PairedBatch, batch_idx: int) -> None:
         if self._loss_scale() >= self._scale_before:  # fp16 lowers it when it skips a step
-            self.method.commit()
+            self.method.commit(self.network)
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         return batch  # `step_input` moves what is needed

@@ -201,7 +201,7 @@ def _fit(
 def _prepare(
     module: AdaptationModule, domains: PairedDomains, device: torch.device, precision: str
 ) -> None:
-    if not module.method.uses_target:
+    if not module.method.needs_target:
         return
     module.to(device).eval()
     batches = (
