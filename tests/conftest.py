@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,15 @@ from cfcontra.preprocessing import Preprocessing
 def _few_threads() -> None:
     torch.set_num_threads(2)
     cv2.setNumThreads(2)
+
+
+@pytest.fixture(autouse=True)
+def _logging_stays_as_found() -> Iterator[None]:
+    """A command sets logging up for its process; the next test starts without."""
+    logger = logging.getLogger("cfcontra")
+    before = logger.propagate, logger.level, [*logger.handlers]
+    yield
+    logger.propagate, logger.level, logger.handlers = before
 
 
 _opened: list[str] = []

@@ -46,6 +46,8 @@ class DataSettings:
         batch_size: frames of each domain per step and process.
         scale: random zoom range around the fitted size.
         flip: mirror half of the frames.
+        rare_classes: temperature of rare-class sampling on the source (DAFormer: 0.01), the
+            lower the rarer; 0 is off.
         workers: loader processes; None takes none on a CPU, which the step itself fills, and
             as many as there are cores, 8 at most, beside a GPU.
     """
@@ -55,6 +57,7 @@ class DataSettings:
     batch_size: Positive = 8
     scale: tuple[float, float] = (1.0, 1.0)
     flip: bool = True
+    rare_classes: NonNegative = 0.0
     workers: Annotated[int, Field(ge=0)] | None = None
 
 
@@ -83,6 +86,7 @@ class OptimizerSettings:
         warmup: steps of linear warm-up.
         horizon: step at which the rate would reach zero; None: the last step.
         clip: largest gradient norm, 0 for no limit.
+        accumulate: batches per step; their gradients are averaged.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -95,6 +99,7 @@ class OptimizerSettings:
     warmup: Annotated[int, Field(ge=0)] = 0
     horizon: Positive | None = None
     clip: NonNegative = 0.0
+    accumulate: Positive = 1
 
 
 @dataclass(frozen=True)
@@ -236,6 +241,7 @@ class Stage:
         class_balance: exponent of inverse class frequency in the cross-entropy, 0 is off.
         ema: decay of the weight average that is kept as the result, 0 is off.
         val_every: steps between validations, 0 for the end only.
+        checkpoint_every: steps between checkpoints that a stopped run goes on from.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -245,6 +251,7 @@ class Stage:
     class_balance: Share = 0.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     val_every: Annotated[int, Field(ge=0)] = 0
+    checkpoint_every: Positive = 500
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     light: LightSettings = field(default_factory=LightSettings)
     style: StyleSettings = field(default_factory=StyleSettings)

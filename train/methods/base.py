@@ -108,6 +108,9 @@ class Term(nn.Module):
     def commit(self) -> None:
         """Called after an optimiser step that was really taken: state may change here."""
 
+    def discard(self) -> None:
+        """Called instead where the step was skipped."""
+
     def measures(self) -> dict[str, float]:
         """Figures to log that are no losses."""
         return {}
@@ -157,6 +160,11 @@ class Method(nn.Module):
             term.commit()
         if self.teacher is not None:
             self.teacher.follow(model)
+
+    def discard(self) -> None:
+        """Forget what the batches of a skipped step left to be done."""
+        for term in self._terms:
+            term.discard()
 
     def measures(self) -> dict[str, float]:
         """Figures to log that are no losses."""

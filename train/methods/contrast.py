@@ -47,13 +47,13 @@ class Contrast(Term):
             for _ in ("source", "target")
         )
         self._stride = max(1, settings.stride // model.output_stride)
-        self._pending: tuple[Pixels, Pixels] | None = None
+        self._pending: list[tuple[Pixels, Pixels]] = []  # one per batch of the step
         self._labelled_share = 0.0
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         settings = self._settings
         source, target = self._source_pixels(step), self._target_pixels(step)
-        self._pending = _detached(source), _detached(target)
+        self._pending.append((_detached(source), _detached(target)))
         self._labelled_share = float((target[1] != IGNORE_INDEX).float().mean())
         terms = [("source_to_source", settings.source_to_source, source, self.source_bank)]
         if step.index >= settings.warmup:
@@ -115,12 +115,14 @@ class Contrast(Term):
         self._update(self.target_bank, [self._target_pixels(step) for step in steps])
 
     def commit(self) -> None:
-        """Let both banks follow the batch of the step just taken."""
-        if self._pending is not None:
-            source, target = self._pending
-            self._update(self.source_bank, [source])
-            self._update(self.target_bank, [target])
-            self._pending = None
+        """Let both banks follow the batches of the step just taken."""
+        if self._pending:
+            self._update(self.source_bank, [source for source, _ in self._pending])
+            self._update(self.target_bank, [target for _, target in self._pending])
+        self.discard()
+
+    def discard(self) -> None:
+        self._pending = []
 
     def _update(self, bank: PrototypeBank, batches: list[Pixels]) -> None:
         parts = [class_sums(*pixels, self._classes) for pixels in batches]
