@@ -31,10 +31,17 @@ StageName = Literal["train", "adapt"]
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """The network: its registry name."""
+    """The network.
+
+    Attributes:
+        name: in the registry of networks.
+        weights: `imagenet` for published weights of the encoder, which are downloaded, or a
+            file of them; empty for random ones.
+    """
 
     __pydantic_config__: ClassVar = STRICT
     name: str = "light"
+    weights: str = ""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from cfcontra.label_space import LabelSpace, get_label_space
 from cfcontra.metadata import ModelMetadata
 from cfcontra.metrics import Scores
 from cfcontra.models import build_model
+from cfcontra.models.pretrained import load_pretrained
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.torch_backend import TorchBackend
 
@@ -162,6 +163,8 @@ def _initial_checkpoint(request: RunRequest, label_space: LabelSpace) -> Checkpo
     preprocessing = Preprocessing(recipe.data.work_size)
     if request.init is None:
         model = build_model(recipe.model.name, label_space.num_classes)
+        if recipe.model.weights:
+            load_pretrained(model, recipe.model.weights)
         return Checkpoint(model, ModelMetadata(label_space, preprocessing, model.config()))
     loaded = load_checkpoint(request.init)
     if loaded.metadata.label_space.classes != label_space.classes:
