@@ -102,6 +102,17 @@ def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
+def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted name → value of every leaf of a nested mapping."""
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
 def from_dotted(pairs: Mapping[str, str]) -> dict[str, Any]:
     """Nested mapping from `{"optimizer.lr": "0.1"}`; values are read as YAML scalars."""
     nested: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,10 @@ class LabelSpace:
                 f"'{self.name}' (known: {_as_ranges(known)}). Choose the label space that fits."
             )
         return encoded.astype(np.uint8)
+
+    def with_raw_ids(self, raw_ids: Mapping[int, int]) -> LabelSpace:
+        """The same classes for files that hold other ids."""
+        return replace(self, raw_ids=raw_ids)
 
     def mapping_from(self, other: LabelSpace) -> NDArray[np.uint8]:
         """Table `[256]` from the train ids of `other` to this space's, by class name.

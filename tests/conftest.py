@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -21,6 +23,26 @@ from cfcontra.preprocessing import Preprocessing
 def _few_threads() -> None:
     torch.set_num_threads(2)
     cv2.setNumThreads(2)
+
+
+@pytest.fixture(autouse=True)
+def _logging_stays_as_found() -> Iterator[None]:
+    """A command sets logging up for its process; the next test starts without."""
+    logger = logging.getLogger("cfcontra")
+    before = logger.propagate, logger.level, [*logger.handlers]
+    yield
+    logger.propagate, logger.level, logger.handlers = before
+
+
+_opened: list[str] = []
+sys.addaudithook(lambda event, args: _opened.append(str(args[0])) if event == "open" else None)
+
+
+@pytest.fixture
+def opened_files() -> list[str]:
+    """Every file that Python opens from here on, in whatever way."""
+    _opened.clear()
+    return _opened
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,9 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
         parser.add_argument("--init", type=Path, metavar="MODEL", help="model.pt to start from")
     parser.add_argument("--val", metavar="SPEC", help="labelled data, scored for reporting only")
     parser.add_argument("--run", required=True, metavar="NAME", help="results go to runs/NAME")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the run's last checkpoint"
+    )
     parser.add_device()
     parser.add_overwrite()
     arguments, rest = parser.parse_known_args(argv)
@@ -70,6 +73,7 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
             threads=arguments.threads,
             overwrite=arguments.overwrite,
             quiet=arguments.quiet,
+            resume=arguments.resume,
         )
     )
     if result.scores is not None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from cfcontra.datasets import Sample, SegmentationDataset
+from cfcontra.datasets import Sample as Frame
+from cfcontra.datasets import SegmentationDataset
 from cfcontra.label_space import IGNORE_INDEX
 from cfcontra.opencv import cv2
 from cfcontra.preprocessing import Preprocessing
 
 from .augmentation import augment
+from .class_statistics import RareClassSampler
 from .recipe import DataSettings, LightSettings
 
 _SOURCE, _TARGET = 0, 1
@@ -40,8 +43,13 @@ class DomainBatch:
 
 @dataclass(frozen=True)
 class PairedBatch:
-    """One step's frames: the labelled source and, when adapting, the target."""
+    """One step's frames: the labelled source and, when adapting, the target.
 
+    Attributes:
+        number: of the batch, counted from the start of the run.
+    """
+
+    number: int
     source: DomainBatch
     target: DomainBatch | None
 
@@ -56,6 +64,7 @@ class PairedDomains(Dataset[PairedBatch]):
         source: labelled frames.
         target: frames without labels, or None.
         seed: of the run.
+        rare_classes: chooses the source's frames, or None for walks through all of them.
         rank, world_size: this process's place among those that share a step.
     """
 
@@ -67,16 +76,18 @@ class PairedDomains(Dataset[PairedBatch]):
         light: LightSettings,
         preprocessing: Preprocessing,
         seed: int,
+        rare_classes: RareClassSampler | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         self._source, self._target = source, target
         self._settings, self._light, self._preprocessing = settings, light, preprocessing
         self._seed, self._rank, self._world_size = seed, rank, world_size
+        self._rare_classes = rare_classes
 
     def __getitem__(self, step: int) -> PairedBatch:
         target = None if self._target is None else self._batch(self._target, _TARGET, step)
-        return PairedBatch(self._batch(self._source, _SOURCE, step), target)
+        return PairedBatch(step, self._batch(self._source, _SOURCE, step), target)
 
     def _batch(self, dataset: SegmentationDataset, domain: int, step: int) -> DomainBatch:
         images, labels, origins = [], [], []
@@ -98,12 +109,14 @@ class PairedDomains(Dataset[PairedBatch]):
         return DomainBatch(torch.stack(images), torch.stack(labels), origins)
 
     def _index(self, length: int, domain: int, position: int) -> int:
+        if domain == _SOURCE and self._rare_classes is not None:
+            return self._rare_classes.draw(np.random.default_rng([self._seed, domain, 2, position]))
         walk, place = divmod(position, length)
         order = np.random.default_rng([self._seed, domain, 0, walk]).permutation(length)
         return int(order[place])
 
 
-def _label(sample: Sample, domain: int) -> NDArray[np.uint8]:
+def _label(sample: Frame, domain: int) -> NDArray[np.uint8]:
     if domain == _SOURCE:
         assert sample.label is not None, "a source data set is opened with labels"
         return sample.label
@@ -116,15 +129,29 @@ def _label(sample: Sample, domain: int) -> NDArray[np.uint8]:
 def paired_loader(
     domains: PairedDomains, first_step: int, last_step: int, workers: int
 ) -> DataLoader[PairedBatch]:
-    """Load the batches of steps `first_step` to `last_step`, the last not included."""
+    """Load the batches `first_step` to `last_step`, the last not included.
+
+    Its length is `last_step`: it is one pass that may begin in the middle.
+    """
     return DataLoader(
         domains,
         batch_size=None,
-        sampler=range(first_step, last_step),
+        sampler=_Numbers(first_step, last_step),
         num_workers=workers,
         worker_init_fn=_single_thread,
         pin_memory=False,
     )
+
+
+class _Numbers(Sampler[int]):
+    def __init__(self, first: int, last: int) -> None:
+        self._first, self._last = first, last
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self._first, self._last))
+
+    def __len__(self) -> int:
+        return self._last
 
 
 def loader_workers(workers: int | None, device: torch.device) -> int:

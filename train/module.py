@@ -15,14 +15,14 @@ from cfcontra.metadata import ModelMetadata
 from cfcontra.models import SegmentationModel
 
 from .data import DomainBatch, PairedBatch
-from .methods import METHODS, StepInput
+from .methods import StepInput, build_method
 from .optim import build_optimizer, poly_schedule
 from .recipe import Recipe, Stage
 from .style import restyle
 
 
 class AdaptationModule(LightningModule):
-    """Restyles and normalises batches, sums a method's losses, and steps.
+    """Restyles batches, sums a method's losses, and steps.
 
     Args:
         checkpoint: the network to train and what goes with it.
@@ -43,16 +43,13 @@ class AdaptationModule(LightningModule):
         self.network: SegmentationModel = checkpoint.model.to(memory_format=torch.channels_last)
         self.metadata: ModelMetadata = checkpoint.metadata
         self.recipe, self.stage = recipe, stage
-        self.method = METHODS[stage.method](self.network, stage, class_weights)
+        self.method = build_method(self.network, stage, class_weights, self._normalize)
         self._scale_before = 0.0
 
     def configure_optimizers(self) -> Any:
         settings = self.stage.optimizer
         groups = self.network.parameter_groups(settings.lr, settings.head_lr_factor)
-        own = [p for p in self.method.parameters() if p.requires_grad]
-        if own:
-            lr = settings.lr * settings.head_lr_factor
-            groups.append({"params": own, "lr": lr, "name": "method"})
+        groups += self.method.parameter_groups(settings.lr * settings.head_lr_factor)
         optimizer = build_optimizer(groups, settings)
         schedule = poly_schedule(optimizer, settings, self.stage.steps)
         return {
@@ -60,27 +57,32 @@ class AdaptationModule(LightningModule):
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
-    def step_input(self, batch: PairedBatch, step: int) -> StepInput:
-        """Restyle the source after the target and normalise both."""
-        source = batch.source.images.to(self.device).float() / 255.0
+    def step_input(self, batch: PairedBatch) -> StepInput:
+        """Restyle the source after the target; values 0–1, on the device."""
+        generator = torch.Generator().manual_seed(
+            hash((self.recipe.seed, batch.number, self.global_rank)) % 2**63
+        )
+        source = self._images(batch.source)
         labels = batch.source.labels.to(self.device).long()
         if batch.target is None:
-            return StepInput(self._normalize(source), labels, None, None)
-        target = batch.target.images.to(self.device).float() / 255.0
-        generator = torch.Generator().manual_seed(
-            hash((self.recipe.seed, step, self.global_rank)) % 2**63
-        )
+            return StepInput(source, labels, None, None, generator)
+        target = self._images(batch.target)
         source = restyle(source, target, self.stage.style, generator)
-        if not self.method.uses_target:
-            return StepInput(self._normalize(source), labels, None, None)
         valid = batch.target.labels.to(self.device) != IGNORE_INDEX
-        return StepInput(self._normalize(source), labels, self._normalize(target), valid)
+        return StepInput(source, labels, target, valid, generator)
+
+    def _images(self, batch: DomainBatch) -> Tensor:
+        return batch.images.to(self.device).float() / 255.0
 
     def training_step(self, batch: PairedBatch, batch_idx: int) -> Tensor:
-        losses = self.method.losses(self.network, self.step_input(batch, batch_idx), batch_idx)
+        step = batch.number // self.stage.optimizer.accumulate
+        inputs = self.step_input(batch)
+        # What draws from the global generators, such as dropout, is the step's own too.
+        torch.manual_seed(inputs.generator.initial_seed())
+        losses = self.method.losses(self.network, inputs, step)
         total = torch.stack([*losses.values()]).sum()
         if not bool(torch.isfinite(total)):
-            raise InputError(_not_finite(batch_idx, losses, batch))
+            raise InputError(_not_finite(batch.number, losses, batch))
         size = len(batch.source.images)
         self.log("loss", total.detach(), prog_bar=True, batch_size=size)
         detached = {f"loss/{name}": value.detach() for name, value in losses.items()}
@@ -89,8 +91,12 @@ class AdaptationModule(LightningModule):
         return total
 
     def on_train_batch_end(self, outputs: Any, batch: PairedBatch, batch_idx: int) -> None:
+        if (batch.number + 1) % self.stage.optimizer.accumulate:
+            return
         if self._loss_scale() >= self._scale_before:  # fp16 lowers it when it skips a step
-            self.method.commit()
+            self.method.commit(self.network)
+        else:
+            self.method.discard()
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         return batch  # `step_input` moves what is needed
@@ -106,11 +112,11 @@ class AdaptationModule(LightningModule):
         return 0.0 if scaler is None else float(scaler.get_scale())
 
 
-def _not_finite(step: int, losses: dict[str, Tensor], batch: PairedBatch) -> str:
+def _not_finite(number: int, losses: dict[str, Tensor], batch: PairedBatch) -> str:
     named = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
     domains: list[DomainBatch] = [batch.source, *([batch.target] if batch.target else [])]
     origins = [origin for domain in domains for origin in domain.origins]
     return (
-        f"Step {step}: the loss is not finite ({', '.join(named)}). Frames: {', '.join(origins)}. "
-        "Lower the learning rate or the loss weights."
+        f"Batch {number}: the loss is not finite ({', '.join(named)}). "
+        f"Frames: {', '.join(origins)}. Lower the learning rate or the loss weights."
     )

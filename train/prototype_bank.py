@@ -20,14 +20,18 @@ class PrototypeBank(nn.Module):
         num_classes: rows `C`.
         dimension: columns `D`.
         momentum: share of the old prototype kept at an update.
+        full_count: pixels of a class from which on a batch moves its prototype by the whole
+            of `1 − momentum`; fewer move it in proportion. 0 takes every batch as full.
     """
 
     prototypes: Tensor
     seen: Tensor
 
-    def __init__(self, num_classes: int, dimension: int, momentum: float) -> None:
+    def __init__(
+        self, num_classes: int, dimension: int, momentum: float, full_count: int = 0
+    ) -> None:
         super().__init__()
-        self.momentum = momentum
+        self.momentum, self.full_count = momentum, full_count
         self.register_buffer("prototypes", torch.zeros(num_classes, dimension))
         self.register_buffer("seen", torch.zeros(num_classes, dtype=torch.bool))
 
@@ -45,7 +49,8 @@ class PrototypeBank(nn.Module):
         sums, counts = _all_reduce(sums, counts)
         present = counts > 0
         means = F.normalize(sums / counts.clamp(min=1).unsqueeze(1), dim=1)
-        kept = torch.where(self.seen & present, self.momentum, 0.0).unsqueeze(1)
+        moves = (1 - self.momentum) * (counts / max(self.full_count, 1)).clamp(max=1.0)
+        kept = torch.where(self.seen & present, 1 - moves, 0.0).unsqueeze(1)
         moved = F.normalize(kept * self.prototypes + (1 - kept) * means, dim=1)
         self.prototypes.copy_(torch.where(present.unsqueeze(1), moved, self.prototypes))
         self.seen.logical_or_(present)

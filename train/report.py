@@ -140,15 +140,19 @@ def _png(image: NDArray[np.uint8]) -> str:
 
 
 def read_curves(log: Path) -> dict[str, list[tuple[int, float]]]:
-    """Curves of a run's CSV log: name → (step, value) points."""
-    curves: dict[str, list[tuple[int, float]]] = {}
-    with log.open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            step = int(row["step"])
-            for name, text in row.items():
-                if text and name not in {"step", "epoch"}:
-                    curves.setdefault(name, []).append((step, float(text)))
-    return curves
+    """Curves of a run's CSV log: name → (step, value) points.
+
+    Where a run was resumed, the parts lie beside the log; what was done twice counts once.
+    """
+    curves: dict[str, dict[int, float]] = {}
+    for part in sorted(log.parent.glob(f"{log.stem}*{log.suffix}")):
+        with part.open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                step = int(row["step"])
+                for name, text in row.items():
+                    if text and name not in {"step", "epoch"}:
+                        curves.setdefault(name, {})[step] = float(text)
+    return {name: sorted(points.items()) for name, points in curves.items()}
 
 
 def _curves(run: ReportRun) -> str:

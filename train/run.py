@@ -14,6 +14,7 @@ import yaml
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch import Tensor
 
 from cfcontra import __version__
 from cfcontra.allocator import keep_freed_memory
@@ -27,16 +28,18 @@ from cfcontra.label_space import LabelSpace, get_label_space
 from cfcontra.metadata import ModelMetadata
 from cfcontra.metrics import Scores
 from cfcontra.models import build_model
+from cfcontra.models.pretrained import load_pretrained
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.torch_backend import TorchBackend
 
-from .class_balance import class_weights
+from .class_statistics import RareClassSampler, class_weights, count_classes
 from .data import PairedDomains, loader_workers, paired_loader
 from .evaluate import evaluate_backend
 from .module import AdaptationModule
 from .precision import choose_precision
 from .progress import StepProgress, Validation
-from .recipe import Recipe, Stage, StageName
+from .recipe import DataSettings, Recipe, Stage, StageName
+from .resuming import LAST, AtomicCheckpointIO, Checkpoints, keep_earlier_log, read_progress
 
 LOGGER = logging.getLogger(__name__)
 
@@ -65,6 +68,17 @@ class RunRequest:
     threads: int | None = None
     overwrite: bool = False
     quiet: bool = False
+    resume: bool = False
+
+    def about(self) -> dict[str, Any]:
+        """What must be the same for a run to be the same."""
+        return {
+            "stage": self.stage,
+            "source": self.source,
+            "target": self.target,
+            "init": None if self.init is None else str(self.init),
+            "recipe": self.recipe.to_dict(),
+        }
 
 
 @dataclass(frozen=True)
@@ -85,24 +99,34 @@ def run(request: RunRequest) -> RunResult:
     model_path = request.folder / "model.pt"
     prepare_output(model_path, request.overwrite)
     recipe, stage = request.recipe, getattr(request.recipe, request.stage)
+    done = read_progress(request.folder, request.about()) if request.resume else 0
     device = resolve_device(request.device)
     set_threads(request.threads)
     keep_freed_memory()
     label_space = get_label_space(recipe.label_space)
-    source = open_dataset(request.source, label_space)
+    source = CachedDataset(open_dataset(request.source, label_space))
     target = (
         None
         if request.target is None
-        else open_dataset(request.target, label_space, labelled=False)
+        else CachedDataset(open_dataset(request.target, label_space, labelled=False))
     )
     val = None if request.val is None else open_dataset(request.val, label_space)
     check_stage(stage, target)
     seed_everything(recipe.seed, verbose=False)
     checkpoint = _initial_checkpoint(request, label_space)
-    weights = class_weights(source, stage.class_balance) if stage.class_balance else None
+    weights, rare_classes = _balance(source, recipe.data, stage)
     module = AdaptationModule(checkpoint, recipe, stage, weights)
     atomic_write_text(request.folder / "recipe.yaml", yaml.safe_dump(recipe.to_dict()))
-    _fit(module, request, source, target, val, device)
+    domains = PairedDomains(
+        source,
+        target,
+        recipe.data,
+        stage.light,
+        checkpoint.metadata.preprocessing,
+        recipe.seed,
+        rare_classes,
+    )
+    _fit(module, request, domains, val, device, done)
     trained = Checkpoint(module.network.cpu().eval(), checkpoint.metadata)
     scores = None
     if val is not None:
@@ -110,6 +134,19 @@ def run(request: RunRequest) -> RunResult:
     record = _training_record(request, stage, scores)
     save_checkpoint(model_path, trained.model.cpu(), replace(trained.metadata, training=record))
     return RunResult(model_path, scores)
+
+
+def _balance(
+    source: SegmentationDataset, settings: DataSettings, stage: Stage
+) -> tuple[Tensor | None, RareClassSampler | None]:
+    """What evens out the classes: weights of the cross-entropy, and a sampler of frames."""
+    if not (stage.class_balance or settings.rare_classes):
+        return None, None
+    statistics = count_classes(source, 2000 if settings.rare_classes else 200)
+    return (
+        class_weights(statistics, stage.class_balance) if stage.class_balance else None,
+        RareClassSampler(statistics, settings.rare_classes) if settings.rare_classes else None,
+    )
 
 
 def check_stage(stage: Stage, target: SegmentationDataset | None) -> None:
@@ -126,6 +163,8 @@ def _initial_checkpoint(request: RunRequest, label_space: LabelSpace) -> Checkpo
     preprocessing = Preprocessing(recipe.data.work_size)
     if request.init is None:
         model = build_model(recipe.model.name, label_space.num_classes)
+        if recipe.model.weights:
+            load_pretrained(model, recipe.model.weights)
         return Checkpoint(model, ModelMetadata(label_space, preprocessing, model.config()))
     loaded = load_checkpoint(request.init)
     if loaded.metadata.label_space.classes != label_space.classes:
@@ -148,52 +187,61 @@ def _initial_checkpoint(request: RunRequest, label_space: LabelSpace) -> Checkpo
 def _fit(
     module: AdaptationModule,
     request: RunRequest,
-    source: SegmentationDataset,
-    target: SegmentationDataset | None,
+    domains: PairedDomains,
     val: SegmentationDataset | None,
     device: torch.device,
+    done: int,
 ) -> None:
     recipe, stage = request.recipe, module.stage
-    callbacks: list[Callback] = [LearningRateMonitor("step")]
+    callbacks: list[Callback] = [
+        LearningRateMonitor("step"),
+        Checkpoints(request.folder, stage.checkpoint_every, request.about()),
+    ]
     if stage.ema:
         callbacks.append(EMAWeightAveraging(decay=stage.ema))
     if val is not None and stage.val_every:
         callbacks.append(Validation(val, stage.val_every))
     if not request.quiet:
         callbacks.append(StepProgress(request.stage))
-    domains = PairedDomains(
-        CachedDataset(source),
-        None if target is None else CachedDataset(target),
-        recipe.data,
-        stage.light,
-        module.metadata.preprocessing,
-        recipe.seed,
-    )
     precision = choose_precision(recipe.precision, device)
     LOGGER.info(
         "%s: %s, %d steps, %s on %s", request.stage, stage.method, stage.steps, precision, device
     )
-    _prepare(module, domains, device, precision)
+    if request.resume:
+        keep_earlier_log(request.folder, done)
+    else:
+        (request.folder / LAST).unlink(missing_ok=True)
+        _prepare(module, domains, device, precision)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\.")
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
         trainer = Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
             devices=[device.index or 0] if device.type == "cuda" else 1,
             precision=precision,
             max_steps=stage.steps,
             gradient_clip_val=stage.optimizer.clip or None,
+            accumulate_grad_batches=stage.optimizer.accumulate,
+            plugins=[AtomicCheckpointIO()],
             callbacks=callbacks,
             logger=_loggers(request),
             log_every_n_steps=min(10, max(1, stage.steps // 2)),
             enable_checkpointing=False,
+            use_distributed_sampler=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             limit_val_batches=0,
         )
         workers = loader_workers(recipe.data.workers, device)
-        trainer.fit(module, paired_loader(domains, 0, stage.steps, workers))
+        batches = stage.steps * stage.optimizer.accumulate
+        trainer.fit(
+            module,
+            paired_loader(domains, done, batches, workers),
+            ckpt_path=request.folder / LAST if request.resume else None,
+            weights_only=True,
+        )
     if trainer.interrupted:
         raise KeyboardInterrupt
 
@@ -201,11 +249,11 @@ def _fit(
 def _prepare(
     module: AdaptationModule, domains: PairedDomains, device: torch.device, precision: str
 ) -> None:
-    if not module.method.uses_target:
+    if not module.method.needs_target:
         return
     module.to(device).eval()
     batches = (
-        module.step_input(domains[step], step) for step in range(module.stage.contrast.init_batches)
+        module.step_input(domains[step]) for step in range(module.stage.contrast.init_batches)
     )
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
         module.method.prepare(module.network, batches)

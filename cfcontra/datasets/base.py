@@ -21,12 +21,14 @@ class Sample:
         origin: where it comes from, for messages and file names.
         ignore: bool `[H, W]`, True where pixels must not be learned from (a bonnet,
             burnt-in text), or None.
+        condition: the weather or light it was taken in, where the data set says, or None.
     """
 
     image: NDArray[np.uint8]
     label: NDArray[np.uint8] | None
     origin: str
     ignore: NDArray[np.bool_] | None = None
+    condition: str | None = None
 
 
 class SegmentationDataset(ABC):

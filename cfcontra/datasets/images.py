@@ -1,11 +1,13 @@
-"""Reading image and label files, with errors that name the file."""
+"""Reading picture and label files, with errors that name the file."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 from cfcontra.errors import InputError
 from cfcontra.opencv import cv2
@@ -19,43 +21,92 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         InputError: unreadable or not a picture.
     """
-    pixels = cv2.imdecode(_bytes(path), cv2.IMREAD_COLOR_RGB)
+    pixels = cv2.imdecode(np.frombuffer(read_bytes(path), dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         raise InputError(f"{path}: not a readable picture. Replace or remove the file.")
     return np.asarray(pixels, dtype=np.uint8)
 
 
-def read_label(path: Path) -> NDArray[np.uint8]:
-    """Read a single-channel 8-bit label picture `[H, W]` of raw ids.
+def read_ids(path: Path) -> NDArray[np.uint8]:
+    """Read a picture of ids `[H, W]`: one 8-bit channel, grey or with a palette.
 
     Raises:
-        InputError: unreadable, or not a single-channel 8-bit picture.
+        InputError: unreadable, or a picture of another kind.
     """
-    pixels = cv2.imdecode(_bytes(path), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise InputError(f"{path}: not a readable label picture. Replace or remove the file.")
-    if pixels.ndim != 2 or pixels.dtype != np.uint8:
+    picture = _label_picture(path)
+    if picture.mode not in {"L", "P"}:
         raise InputError(
-            f"{path}: labels must be one 8-bit channel of class ids, found shape {pixels.shape} "
-            f"of {pixels.dtype}. Convert colour labels to ids first."
+            f"{path}: labels must be one 8-bit channel of class ids (grey or palette), found "
+            f"{picture.mode} of {picture.width}×{picture.height}. Convert colour labels to ids "
+            "first."
         )
-    return np.asarray(pixels, dtype=np.uint8)
+    return np.array(picture, dtype=np.uint8)
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The picture files directly in `folder`, sorted by name."""
+def read_colors(path: Path) -> NDArray[np.uint8]:
+    """Read a label picture in colours, RGB `[H, W, 3]`; a palette is looked up.
+
+    Raises:
+        InputError: unreadable, or a picture without colours.
+    """
+    picture = _label_picture(path)
+    if picture.mode not in {"RGB", "RGBA", "P"}:
+        raise InputError(f"{path}: a picture of class colours is expected, found {picture.mode}.")
+    return np.array(picture.convert("RGB"), dtype=np.uint8)
+
+
+def has_ids(path: Path) -> bool:
+    """Whether a label picture holds ids (one channel) rather than colours."""
+    return _label_picture(path).mode in {"L", "P"}
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width from a picture's header."""
+    try:
+        with Image.open(path) as picture:
+            return picture.height, picture.width
+    except (OSError, UnidentifiedImageError) as error:
+        raise InputError(f"{path}: not a readable picture. Replace or remove the file.") from error
+
+
+def list_images(folder: Path, pattern: str = "*") -> list[Path]:
+    """The picture files in `folder` that match a glob, sorted by name."""
     return sorted(
         path
-        for path in folder.iterdir()
+        for path in folder.glob(pattern)
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     )
 
 
-def _bytes(path: Path) -> NDArray[np.uint8]:
+def require_images(folder: Path, pattern: str = "*") -> list[Path]:
+    """`list_images`, with an `InputError` where there are none."""
+    images = list_images(folder, pattern)
+    if not images:
+        raise InputError(f"{folder}: holds no pictures{_as_shown(pattern)}.")
+    return images
+
+
+def _as_shown(pattern: str) -> str:
+    return "" if pattern == "*" else f" of the form {pattern}"
+
+
+def _label_picture(path: Path) -> Image.Image:
     try:
-        data = np.fromfile(path, dtype=np.uint8)
+        picture = Image.open(io.BytesIO(read_bytes(path)))
+        picture.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(
+            f"{path}: not a readable label picture. Replace or remove the file."
+        ) from error
+    return picture
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file whole; an `InputError` where it cannot be read or is empty."""
+    try:
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    if not data.size:
+    if not data:
         raise InputError(f"{path}: the file is empty. Replace or remove it.")
     return data

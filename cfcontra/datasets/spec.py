@@ -8,46 +8,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
 from cfcontra.config import nearest_hint
 from cfcontra.datasets.base import Sample, SegmentationDataset
+from cfcontra.datasets.request import Request
 from cfcontra.errors import InputError
 from cfcontra.label_space import LabelSpace
 
+Opener = Callable[[Request], SegmentationDataset]
 
-@dataclass(frozen=True)
-class _Request:
-    """A spec taken apart. Openers take the options they know out of `options`."""
-
-    place: str
-    options: dict[str, str]
-    label_space: LabelSpace | None
-    labelled: bool
-
-    def space(self, kind: str) -> LabelSpace:
-        if self.label_space is None:
-            raise InputError(f"{kind}:{self.place}: needs a label space to be read in.")
-        return self.label_space
-
-    def text(self, name: str, default: str) -> str:
-        return self.options.pop(name, default)
-
-    def number(self, name: str, default: float) -> float:
-        text = self.text(name, str(default))
-        try:
-            return float(text)
-        except ValueError as error:
-            raise InputError(f"Data option {name}={text}: not a number.") from error
-
-    def integer(self, name: str, default: int) -> int:
-        value = self.number(name, default)
-        if value != int(value) or value < 0:
-            raise InputError(f"Data option {name}={value:g}: not a whole number ≥ 0.")
-        return int(value)
+# Each is a module here, whose `open_spec` opens it.
+KINDS = (
+    "folder",
+    "video",
+    "streets",
+    "cityscapes",
+    "gta5",
+    "synthia",
+    "acdc",
+    "bdd100k",
+    "camvid",
+    "mapillary",
+)
 
 
 def open_dataset(
@@ -67,7 +54,8 @@ def open_dataset(
     """
     kind, place, options = _parse(spec)
     frames = options.pop("frames", None)
-    dataset = _KINDS[kind](_Request(place, options, label_space, labelled))
+    opener: Opener = import_module(f"cfcontra.datasets.{kind}").open_spec
+    dataset = opener(Request(kind, place, options, label_space, labelled))
     if options:
         name = next(iter(options))
         raise InputError(f"{spec}: unknown option '{name}' for {kind} data.")
@@ -114,17 +102,17 @@ class MappedDataset(SegmentationDataset):
         if sample.label is None:
             return sample
         label = np.asarray(self._table[sample.label], dtype=np.uint8)
-        return Sample(sample.image, label, sample.origin, sample.ignore)
+        return replace(sample, label=label)
 
 
 def _parse(spec: str) -> tuple[str, str, dict[str, str]]:
     kind, colon, rest = spec.partition(":")
-    if not colon or kind not in _KINDS:
+    if not colon or kind not in KINDS:
         if Path(spec).exists():
             raise InputError(f"'{spec}': say what it is, e.g. folder:{spec} or video:{spec}.")
         raise InputError(
-            f"'{spec}' is not a data spec.{nearest_hint(kind, _KINDS)} "
-            f"It starts with {', '.join(f'{known}:' for known in _KINDS)} and goes on with a place."
+            f"'{spec}' is not a data spec.{nearest_hint(kind, KINDS)} "
+            f"It starts with {', '.join(f'{known}:' for known in KINDS)} and goes on with a place."
         )
     options: dict[str, str] = {}
     while match := re.search(r",([a-z_]+)=([^,]*)$", rest):
@@ -139,56 +127,3 @@ def _slice(text: str, spec: str) -> slice:
     if not re.fullmatch(r"-?\d*:-?\d*(:[1-9]\d*)?", text):
         raise InputError(f"{spec}: frames={text} must be START:STOP or START:STOP:STEP.")
     return slice(*(int(part) if part else None for part in text.split(":")))
-
-
-def _open_folder(request: _Request) -> SegmentationDataset:
-    from cfcontra.datasets.folder import FolderDataset
-
-    return FolderDataset(Path(request.place), request.space("folder"), request.labelled)
-
-
-def _open_video(request: _Request) -> SegmentationDataset:
-    from cfcontra.datasets.video import Region, VideoDataset
-
-    if request.labelled:
-        raise InputError(f"video:{request.place}: video has no labels; it can only be a target.")
-    ignore: Region | None = None
-    if text := request.text("ignore", ""):
-        try:
-            top, left, bottom, right = (float(part) for part in text.split(":"))
-        except ValueError as error:
-            raise InputError(
-                f"video:{request.place}: ignore={text} must be top:left:bottom:right, each 0–1."
-            ) from error
-        ignore = (top, left, bottom, right)
-    return VideoDataset(
-        request.place,
-        request.space("video"),
-        interval=request.number("interval", 0.5),
-        limit=request.integer("limit", 1000),
-        ignore=ignore,
-    )
-
-
-def _open_streets(request: _Request) -> SegmentationDataset:
-    from cfcontra.datasets.streets import StreetsDataset
-
-    size = request.text("size", "256x512")
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", size)
-    if not match:
-        raise InputError(f"streets:{request.place}: size={size} must be HEIGHTxWIDTH.")
-    return StreetsDataset(
-        request.place,
-        size=(int(match[1]), int(match[2])),
-        length=request.integer("length", 1000),
-        seed=request.integer("seed", 0),
-        split=request.text("split", "train"),
-        labelled=request.labelled,
-    )
-
-
-_KINDS: dict[str, Callable[[_Request], SegmentationDataset]] = {
-    "folder": _open_folder,
-    "video": _open_video,
-    "streets": _open_streets,
-}

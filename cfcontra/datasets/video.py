@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfcontra.datasets.base import Sample, SegmentationDataset
+from cfcontra.datasets.request import Request
 from cfcontra.errors import InputError
 from cfcontra.label_space import LabelSpace
 from cfcontra.opencv import cv2
@@ -88,6 +89,32 @@ class VideoDataset(SegmentationDataset):
             round(top * height) : round(bottom * height), round(left * width) : round(right * width)
         ] = True
         return mask
+
+
+def open_spec(request: Request) -> VideoDataset:
+    """Open the videos that a glob matches.
+
+    Raises:
+        InputError: labels are wanted, or anything `VideoDataset` refuses.
+    """
+    if request.labelled:
+        raise InputError(f"{request.spec}: video has no labels; it can only be a target.")
+    ignore: Region | None = None
+    if text := request.text("ignore", ""):
+        try:
+            top, left, bottom, right = (float(part) for part in text.split(":"))
+        except ValueError as error:
+            raise InputError(
+                f"{request.spec}: ignore={text} must be top:left:bottom:right, each 0–1."
+            ) from error
+        ignore = (top, left, bottom, right)
+    return VideoDataset(
+        request.place,
+        request.space(),
+        interval=request.number("interval", 0.5),
+        limit=request.integer("limit", 1000),
+        ignore=ignore,
+    )
 
 
 def _is_region(region: Region) -> bool:

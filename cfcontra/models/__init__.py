@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from cfcontra.config import nearest_hint
 from cfcontra.errors import InputError
 from cfcontra.models.base import ModelOutput, SegmentationModel
 from cfcontra.models.deeplabv2 import DeepLabV2
+from cfcontra.models.library import ARCHITECTURES, LibraryModel
 from cfcontra.models.light import LightSegmenter
 
 MODELS: dict[str, Callable[..., SegmentationModel]] = {
     "light": LightSegmenter,
     "deeplabv2-resnet101": DeepLabV2,
+    **{name: partial(LibraryModel, name) for name in ARCHITECTURES},
 }
 
 

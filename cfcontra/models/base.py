@@ -60,6 +60,18 @@ class SegmentationModel(nn.Module):
         """What `build_model` needs to build the same network again, classes apart."""
         return {"name": self.name, **self.options}
 
+    def published_state(self) -> dict[str, Tensor]:
+        """Download the encoder's published ImageNet weights."""
+        raise InputError(f"Model '{self.name}' has no published weights; it starts from random.")
+
+    def adopt(self, state: dict[str, Tensor], where: str) -> None:
+        """Take over weights that were published for the encoder, or for all of it.
+
+        Raises:
+            InputError: they do not fit; `where` is named in the message.
+        """
+        raise InputError(f"{where}: model '{self.name}' takes no foreign weights; use --init.")
+
     def parameter_groups(self, lr: float, head_lr_factor: float = 1.0) -> list[dict[str, Any]]:
         """Trainable parameters for an optimiser, each exactly once.
 

@@ -7,18 +7,32 @@ on the last stage and an auxiliary one on the stage before.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
-from torchvision.models import resnet101
+from torchvision.models import ResNet101_Weights, resnet101
 
 from cfcontra.models.base import ModelOutput, SegmentationModel, require_classes
+from cfcontra.models.pretrained import fit_state
+
+Layout = Literal["torchvision", "advent"]
 
 _DILATIONS = (6, 12, 18, 24)
+_STEM = {"conv1": "stem.0", "bn1": "stem.1"}
+_CLASSIFIERS = {"fc", "layer5", "layer6"}
 
 
 class FrozenStages(nn.Module):
-    """ResNet-101 at output stride 8; its batch normalisation neither learns nor tracks."""
+    """ResNet-101 at output stride 8; its batch normalisation neither learns nor tracks.
 
-    def __init__(self) -> None:
+    Args:
+        layout: `torchvision` strides in a block's 3×3 convolution and dilates from the second
+            block of a stage on; `advent` strides in the first 1×1 and dilates from the first
+            block on, as the Caffe network that AdaptSegNet and AdvEnt start from. The weights
+            have the same names and shapes but belong to one of the two.
+    """
+
+    def __init__(self, layout: Layout) -> None:
         super().__init__()
         net = resnet101(weights=None, replace_stride_with_dilation=[False, True, True])
         net.maxpool.ceil_mode = True  # 1280×640 gives 161×81, as the published models have
@@ -27,6 +41,15 @@ class FrozenStages(nn.Module):
         self.layer3, self.layer4 = net.layer3, net.layer4
         for norm in self._norms():
             norm.requires_grad_(False)
+        if layout == "advent":
+            self._stride_and_dilate_first()
+
+    def _stride_and_dilate_first(self) -> None:
+        first = self.layer2[0]
+        first.conv1.stride, first.conv2.stride = (2, 2), (1, 1)
+        for stage, dilation in ((self.layer3, 2), (self.layer4, 4)):
+            for block in stage:
+                block.conv2.dilation = block.conv2.padding = (dilation, dilation)
 
     def _norms(self) -> list[nn.BatchNorm2d]:
         return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -64,20 +87,53 @@ class AtrousPyramid(nn.Module):
 
 
 class DeepLabV2(SegmentationModel):
-    """`deeplabv2-resnet101`: 2048-channel features at output stride 8, auxiliary logits."""
+    """`deeplabv2-resnet101`: 2048-channel features at output stride 8, auxiliary logits.
 
-    def __init__(self, num_classes: int) -> None:
+    Args:
+        num_classes: number of classes.
+        layout: of the residual blocks, see `FrozenStages`.
+    """
+
+    def __init__(self, num_classes: int, layout: Layout = "torchvision") -> None:
         super().__init__()
         require_classes(num_classes)
-        self.name, self.options = "deeplabv2-resnet101", {}
+        self.name, self.options = "deeplabv2-resnet101", {"layout": layout}
         self.out_classes = num_classes
         self.feature_channels = 2048
         self.output_stride = 8
-        self.encoder = FrozenStages()
+        self.encoder = FrozenStages(layout)
         self.decoder = nn.Identity()
         self.head: nn.ModuleList = nn.ModuleList(
             [AtrousPyramid(2048, num_classes), AtrousPyramid(1024, num_classes)]
         )
+
+    def published_state(self) -> dict[str, Tensor]:
+        return dict(ResNet101_Weights.IMAGENET1K_V1.get_state_dict(progress=False))
+
+    def adopt(self, state: dict[str, Tensor], where: str) -> None:
+        """Weights in torchvision's ResNet-101 naming, with or without AdvEnt's classifiers.
+
+        A file with `layer5` is AdvEnt's (also AdaptSegNet's, with `Scale.` before): the network
+        takes its block layout, and its classifiers where they have as many classes.
+        """
+        state = {key.removeprefix("Scale."): value for key, value in state.items()}
+        encoder = {
+            f"{_STEM.get(key.split('.')[0], key.split('.')[0])}.{key.partition('.')[2]}": value
+            for key, value in state.items()
+            if key.split(".")[0] not in _CLASSIFIERS
+        }
+        if any(key.startswith("layer5.") for key in state):
+            self.options = {"layout": "advent"}
+            self.encoder = FrozenStages("advent")
+        fit_state(self.encoder, encoder, where)
+        for classifier, name in zip(self.head, ("layer6", "layer5"), strict=True):
+            own = {
+                key.replace(f"{name}.conv2d_list", "branches"): value
+                for key, value in state.items()
+                if key.startswith(f"{name}.")
+            }
+            if own and own["branches.0.bias"].shape == (self.out_classes,):
+                fit_state(classifier, own, where)
 
     def forward_features(self, images: Tensor) -> ModelOutput:
         third, fourth = self.encoder(images)

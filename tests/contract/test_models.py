@@ -11,7 +11,19 @@ from cfcontra.models import MODELS, SegmentationModel, build_model
 CLASSES = 7
 
 
-@pytest.fixture(scope="module", params=sorted(MODELS))
+# The same architectures as others here, only larger.
+LARGE = {"deeplabv3plus-resnet101", "dpt-dinov2-base", "dpt-dinov3-base"}
+LARGE |= {f"segformer-b{size}" for size in range(1, 6)}
+
+
+def _each() -> list[object]:
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name
+        for name in sorted(MODELS)
+    ]
+
+
+@pytest.fixture(scope="module", params=_each())
 def model(request: pytest.FixtureRequest) -> SegmentationModel:
     torch.manual_seed(0)
     return build_model(request.param, CLASSES).eval()

@@ -8,10 +8,10 @@ import torch
 from cfcontra.checkpoint import Checkpoint
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.metadata import ModelMetadata
-from cfcontra.models import build_model
+from cfcontra.models import SegmentationModel, build_model
 from cfcontra.preprocessing import Preprocessing
-from cfcontra.train.methods import METHODS, StepInput
-from cfcontra.train.methods.cfcontra import CFContra
+from cfcontra.train.methods import METHODS, Method, StepInput, build_method
+from cfcontra.train.methods.contrast import Contrast
 from cfcontra.train.module import AdaptationModule
 from cfcontra.train.recipe import ContrastSettings, Recipe, Stage
 
@@ -29,12 +29,13 @@ def _batch(seed: int = 0, ignored: bool = False) -> StepInput:
     return StepInput(images, labels, target, torch.ones(2, 64, 64, dtype=torch.bool))
 
 
-def _method(**settings: object) -> tuple[torch.nn.Module, CFContra]:
+def _method(**settings: object) -> tuple[SegmentationModel, Method, Contrast]:
     torch.manual_seed(0)
     model = build_model("light", SPACE.num_classes)
     stage = Stage(method="cfcontra", contrast=ContrastSettings(**settings))  # type: ignore[arg-type]
-    method = CFContra(model, stage, None)
-    return model, method
+    method = build_method(model, stage, None)
+    contrast = next(term for term in method.terms if isinstance(term, Contrast))
+    return model, method, contrast
 
 
 def _module(method: str = "cfcontra", model: str = "light") -> AdaptationModule:
@@ -55,64 +56,69 @@ def test_every_trainable_parameter_is_in_the_optimiser_once(method: str, model: 
 
 
 def test_projection_head_is_trained() -> None:
-    model, method = _method()
+    model, method, contrast = _method()
     method.prepare(model, [_batch(0)])
-    before = [p.detach().clone() for p in method.head.parameters()]
-    optimizer = torch.optim.SGD([*model.parameters(), *method.head.parameters()], lr=0.1)
+    before = [p.detach().clone() for p in contrast.head.parameters()]
+    optimizer = torch.optim.SGD([*model.parameters(), *contrast.head.parameters()], lr=0.1)
     sum(method.losses(model, _batch(1), 0).values()).backward()  # type: ignore[union-attr]
     optimizer.step()
-    assert all(not torch.equal(a, b) for a, b in zip(before, method.head.parameters(), strict=True))
+    assert all(
+        not torch.equal(a, b) for a, b in zip(before, contrast.head.parameters(), strict=True)
+    )
 
 
 def test_banks_start_from_data_and_stay_apart() -> None:
     """Each bank follows its own domain: after many steps they have not merged."""
-    model, method = _method(head="none", pseudo_labels="confidence", threshold=0.0)
+    model, method, contrast = _method(head="none", pseudo_labels="confidence", threshold=0.0)
     method.prepare(model, [_batch(0)])
-    assert bool(method.source_bank.seen[:4].all())
+    assert bool(contrast.source_bank.seen[:4].all())
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     for step in range(30):
         optimizer.zero_grad()
         sum(method.losses(model, _batch(step), step).values()).backward()  # type: ignore[union-attr]
         optimizer.step()
-        method.commit()
+        method.commit(model)
     model.eval()
     cosine = method.measures()["bank_cosine"]
     assert cosine < 0.99
 
 
 def test_each_bank_follows_only_its_domain() -> None:
-    model, method = _method()
+    model, method, contrast = _method()
     method.prepare(model, [_batch(0)])
-    source, target = method.source_bank.prototypes.clone(), method.target_bank.prototypes.clone()
+    source, target = (
+        contrast.source_bank.prototypes.clone(),
+        contrast.target_bank.prototypes.clone(),
+    )
     batch = _batch(1, ignored=True)  # no source pixel counts
     method.losses(model, batch, 0)
-    method.commit()
-    assert torch.equal(method.source_bank.prototypes, source)
-    assert not torch.equal(method.target_bank.prototypes, target)
+    method.commit(model)
+    assert torch.equal(contrast.source_bank.prototypes, source)
+    assert not torch.equal(contrast.target_bank.prototypes, target)
 
 
 def test_banks_change_on_commit_only() -> None:
-    model, method = _method()
+    model, method, contrast = _method()
     method.prepare(model, [_batch(0)])
-    before = method.source_bank.prototypes.clone()
+    before = contrast.source_bank.prototypes.clone()
     sum(method.losses(model, _batch(1), 0).values()).backward()  # type: ignore[union-attr]
-    assert torch.equal(method.source_bank.prototypes, before)
-    method.commit()
-    moved = method.source_bank.prototypes.clone()
+    assert torch.equal(contrast.source_bank.prototypes, before)
+    method.commit(model)
+    moved = contrast.source_bank.prototypes.clone()
     assert not torch.equal(moved, before)
-    method.commit()  # a second commit without a step does nothing
-    assert torch.equal(method.source_bank.prototypes, moved)
+    method.commit(model)  # a second commit without a step does nothing
+    assert torch.equal(contrast.source_bank.prototypes, moved)
 
 
 def test_prototypes_take_no_gradient() -> None:
-    _, method = _method()
-    names = {name for name, _ in method.named_parameters()}
+    _, _, contrast = _method()
+    names = {name for name, _ in contrast.named_parameters()}
     assert all(name.startswith("head.") for name in names)
-    assert {"source_bank.prototypes", "target_bank.prototypes"} <= set(method.state_dict())
+    assert {"source_bank.prototypes", "target_bank.prototypes"} <= set(contrast.state_dict())
 
 
 def test_all_ignored_source_gives_finite_losses_and_gradients() -> None:
-    model, method = _method()
+    model, method, _ = _method()
     losses = method.losses(model, _batch(0, ignored=True), 0)
     total = sum(losses.values())
     total.backward()  # type: ignore[union-attr]
@@ -121,7 +127,7 @@ def test_all_ignored_source_gives_finite_losses_and_gradients() -> None:
 
 
 def test_four_terms_and_warm_up() -> None:
-    model, method = _method(warmup=5)
+    model, method, _ = _method(warmup=5)
     names = {"source_to_source", "target_to_target", "target_to_source", "source_to_target"}
     method.prepare(model, [_batch(0)])
     early = {k for k in method.losses(model, _batch(0), 4) if k.startswith("contrast")}
@@ -136,12 +142,15 @@ def test_methods_nest_as_the_ablation_says() -> None:
     for name in METHODS:
         torch.manual_seed(0)
         model = build_model("light", SPACE.num_classes)
-        method = METHODS[name](model, Stage(), None)
+        method = build_method(model, Stage(method=name), None)  # type: ignore[arg-type]
         method.prepare(model, [_batch(0)])
         names[name] = set(method.losses(model, _batch(0), 0))
     assert names["source-only"] == {"segmentation"}
     assert names["minent"] - names["source-only"] == {"entropy"}
+    assert names["cfcontra"] > names["minent"]
     assert all(n.startswith("contrast_") for n in names["cfcontra"] - names["minent"])
+    assert names["advent"] == {"segmentation", "adversarial", "discriminator"}
+    assert names["self-training"] == {"segmentation", "mixing"}
 
 
 def test_published_settings_are_the_defaults_of_the_contrast() -> None:

@@ -64,7 +64,7 @@ def test_processes_of_one_step_share_out_the_frames(
         source, None, replace(SETTINGS, batch_size=4), LIGHT, Preprocessing((32, 48)), 1
     )[1]
     parts = [
-        PairedDomains(source, None, SETTINGS, LIGHT, Preprocessing((32, 48)), 1, rank, 2)[1]
+        PairedDomains(source, None, SETTINGS, LIGHT, Preprocessing((32, 48)), 1, None, rank, 2)[1]
         for rank in (0, 1)
     ]
     assert torch.equal(whole.source.images, torch.cat([p.source.images for p in parts]))

@@ -1,4 +1,4 @@
-"""Cross-entropy on labelled source frames."""
+"""Cross-entropy of predictions against label maps."""
 
 from __future__ import annotations
 
@@ -19,6 +19,19 @@ def segmentation_loss(
         labels: long `[N, H, W]`, 255 ignored. If all are, the loss is zero.
         class_weights: `[C]`, or None.
     """
+    losses = pixel_cross_entropy(logits, labels, class_weights)
+    counted = labels != IGNORE_INDEX
+    if class_weights is None:
+        norm = counted.sum()
+    else:
+        norm = class_weights[labels.where(counted, 0)].mul(counted).sum()
+    return losses.sum() / norm.clamp(min=torch.finfo(torch.float32).tiny)
+
+
+def pixel_cross_entropy(
+    logits: Tensor, labels: Tensor, class_weights: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy of every pixel `[N, H, W]`, zero where ignored; see `segmentation_loss`."""
     full = F.interpolate(
         logits.float(), size=labels.shape[-2:], mode="bilinear", align_corners=False
     )
@@ -27,9 +40,4 @@ def segmentation_loss(
     losses = F.cross_entropy(
         rows, labels.flatten(), weight=class_weights, ignore_index=IGNORE_INDEX, reduction="none"
     )
-    counted = labels != IGNORE_INDEX
-    if class_weights is None:
-        norm = counted.sum()
-    else:
-        norm = class_weights[labels.where(counted, 0)].mul(counted).sum()
-    return losses.sum() / norm.clamp(min=torch.finfo(torch.float32).tiny)
+    return losses.view(labels.shape)

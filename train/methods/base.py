@@ -1,9 +1,11 @@
-"""A method turns one step's frames into named losses."""
+"""A method is a sum of terms; each term turns one step's frames into named losses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,89 +14,173 @@ from torch import Tensor, nn
 from cfcontra.label_space import IGNORE_INDEX
 from cfcontra.models import ModelOutput, SegmentationModel
 
-from ..losses.segmentation import segmentation_loss
 from ..recipe import Stage
+from ..teacher import PseudoLabels, Teacher
+
+Normalize = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class StepInput:
-    """What the network sees in one step: normalised, restyled, on the device.
+    """What a step has to learn from: restyled, on the device, values 0–1.
 
     Attributes:
         source_images: `[N, 3, H, W]`.
         source_labels: long `[N, H, W]`, 255 ignored.
         target_images: `[M, 3, H, W]`, or None without a target.
         target_valid: bool `[M, H, W]`, False in padding and ignore regions.
+        generator: the step's own randomness, on the CPU.
     """
 
     source_images: Tensor
     source_labels: Tensor
     target_images: Tensor | None
     target_valid: Tensor | None
+    generator: torch.Generator = field(default_factory=torch.Generator)
 
 
-class Method(nn.Module):
-    """Base of the methods. Parameters and buffers it holds belong to training only.
+class Step:
+    """One step as its terms see it: frames, what the networks say of them, and the number.
 
     Attributes:
-        uses_target: whether target frames pass through the network.
+        index: number of the step.
+        source: the student's output on source frames.
+        target: its output on target frames, or None where no term sees them.
+        valid: bool `[M, h, w]` at the target logits' size, beside `target`.
     """
 
-    uses_target: bool = False
+    source: ModelOutput
+    target: ModelOutput | None
+    valid: Tensor | None
 
     def __init__(
-        self, model: SegmentationModel, stage: Stage, class_weights: Tensor | None
+        self,
+        index: int,
+        batch: StepInput,
+        model: SegmentationModel,
+        teacher: Teacher | None,
+        normalize: Normalize,
+        sees_target: bool,
     ) -> None:
-        super().__init__()
-        self.stage = stage
-        self.num_classes = model.out_classes
-        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.index, self.batch = index, batch
+        self._model, self._teacher, self._normalize = model, teacher, normalize
+        self.target, self.valid = None, None
+        if not sees_target:
+            self.source = self.student(batch.source_images)
+            return
+        assert batch.target_images is not None and batch.target_valid is not None
+        # One pass over both domains, so that they share batch statistics.
+        both = self.student(torch.cat([batch.source_images, batch.target_images]))
+        self.source, self.target = _split(both, len(batch.source_images))
+        self.valid = resize_mask(batch.target_valid, self.target.logits)
 
-    def losses(self, model: SegmentationModel, batch: StepInput, step: int) -> dict[str, Tensor]:
-        """Weighted losses by name; their sum is minimised."""
+    def student(self, images: Tensor) -> ModelOutput:
+        """The trained network's output on frames with values 0–1."""
+        return self._model.forward_features(self._normalize(images))
+
+    @cached_property
+    def pseudo_labels(self) -> PseudoLabels:
+        """The teacher's labels of the target frames; computed once a step, if at all."""
+        assert self._teacher is not None and self.batch.target_images is not None
+        return self._teacher.label(self._normalize(self.batch.target_images))
+
+
+class Term(nn.Module):
+    """Base of the terms. Parameters and buffers it holds belong to training only.
+
+    Attributes:
+        needs_target: whether it learns from target frames.
+        sees_target: whether the student must pass over target frames beside the source.
+        needs_teacher: whether it asks for the teacher's pseudo-labels.
+    """
+
+    needs_target: bool = True
+    sees_target: bool = False
+    needs_teacher: bool = False
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        """Weighted losses by name; the sum of all terms' is minimised."""
         raise NotImplementedError
 
-    def prepare(self, model: SegmentationModel, batches: Iterable[StepInput]) -> None:
-        """Look at some batches before the first step."""
+    def prepare(self, steps: Sequence[Step]) -> None:
+        """Look at some steps before the first."""
 
     def commit(self) -> None:
         """Called after an optimiser step that was really taken: state may change here."""
+
+    def discard(self) -> None:
+        """Called instead where the step was skipped."""
 
     def measures(self) -> dict[str, float]:
         """Figures to log that are no losses."""
         return {}
 
-    def supervised(self, output: ModelOutput, labels: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy of the main and, where there is one, the auxiliary classifier."""
-        weights = self.class_weights
-        assert weights is None or isinstance(weights, Tensor)
-        losses = {"segmentation": segmentation_loss(output.logits, labels, weights)}
-        if output.aux_logits is not None:
-            aux = segmentation_loss(output.aux_logits, labels, weights)
-            losses["segmentation_aux"] = self.stage.aux_weight * aux
-        return losses
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """The term's own parameters for the optimiser, `lr` being the heads' rate."""
+        own = [p for p in self.parameters() if p.requires_grad]
+        return [{"params": own, "lr": lr, "name": type(self).__name__.lower()}] if own else []
 
 
-def forward_both(
-    model: SegmentationModel, batch: StepInput
-) -> tuple[ModelOutput, ModelOutput, Tensor]:
-    """One pass over source and target together, so that both share batch statistics.
+class Method(nn.Module):
+    """The terms of one stage, over one student and, where a term needs it, one teacher."""
 
-    Returns:
-        Source output, target output, and the valid mask at the target logits' size.
-    """
-    assert batch.target_images is not None and batch.target_valid is not None
-    output = model.forward_features(torch.cat([batch.source_images, batch.target_images]))
-    at = len(batch.source_images)
-    source = ModelOutput(output.logits[:at], output.features[:at], _part(output.aux_logits, 0, at))
-    target = ModelOutput(
-        output.logits[at:], output.features[at:], _part(output.aux_logits, at, None)
+    def __init__(
+        self,
+        model: SegmentationModel,
+        stage: Stage,
+        terms: Sequence[Term],
+        normalize: Normalize = lambda images: images,
+    ) -> None:
+        super().__init__()
+        self.terms = nn.ModuleList(terms)
+        self._terms, self._normalize = list(terms), normalize
+        self.needs_target = any(term.needs_target for term in terms)
+        self._sees_target = any(term.sees_target for term in terms)
+        needs_teacher = any(term.needs_teacher for term in terms)
+        self.teacher = Teacher(model, stage.teacher) if needs_teacher else None
+
+    def _step(self, model: SegmentationModel, batch: StepInput, index: int) -> Step:
+        return Step(index, batch, model, self.teacher, self._normalize, self._sees_target)
+
+    def losses(self, model: SegmentationModel, batch: StepInput, step: int) -> dict[str, Tensor]:
+        """All terms' weighted losses by name."""
+        seen = self._step(model, batch, step)
+        return {name: loss for term in self._terms for name, loss in term.losses(seen).items()}
+
+    @torch.no_grad()
+    def prepare(self, model: SegmentationModel, batches: Iterable[StepInput]) -> None:
+        """Let the terms look at some batches before the first step."""
+        steps = [self._step(model, batch, 0) for batch in batches]
+        for term in self._terms:
+            term.prepare(steps)
+
+    def commit(self, model: SegmentationModel) -> None:
+        """Move what follows the training, after an optimiser step that was really taken."""
+        for term in self._terms:
+            term.commit()
+        if self.teacher is not None:
+            self.teacher.follow(model)
+
+    def discard(self) -> None:
+        """Forget what the batches of a skipped step left to be done."""
+        for term in self._terms:
+            term.discard()
+
+    def measures(self) -> dict[str, float]:
+        """Figures to log that are no losses."""
+        return {name: value for term in self._terms for name, value in term.measures().items()}
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """Parameters that belong to training only, for the optimiser."""
+        return [group for term in self._terms for group in term.parameter_groups(lr)]
+
+
+def _split(both: ModelOutput, at: int) -> tuple[ModelOutput, ModelOutput]:
+    aux = both.aux_logits
+    return (
+        ModelOutput(both.logits[:at], both.features[:at], None if aux is None else aux[:at]),
+        ModelOutput(both.logits[at:], both.features[at:], None if aux is None else aux[at:]),
     )
-    return source, target, resize_mask(batch.target_valid, target.logits)
-
-
-def _part(logits: Tensor | None, start: int, stop: int | None) -> Tensor | None:
-    return None if logits is None else logits[start:stop]
 
 
 def resize_labels(labels: Tensor, like: Tensor) -> Tensor:

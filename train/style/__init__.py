@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from ..recipe import StyleSettings
+from .fourier import swap_low_frequencies
 from .image_stats import match_image_stats
-
-StyleTransfer = Callable[[Tensor, Tensor], Tensor]
-
-STYLES: dict[str, StyleTransfer] = {"image-stats": match_image_stats}
 
 
 def restyle(
@@ -32,5 +27,9 @@ def restyle(
         return source
     chosen = torch.rand(len(source), generator=generator) < settings.share
     partners = torch.randint(len(target), (len(source),), generator=generator)
-    styled = STYLES[settings.name](source, target[partners.to(target.device)])
+    target = target[partners.to(target.device)]
+    if settings.name == "fourier":
+        styled = swap_low_frequencies(source, target, settings.beta)
+    else:
+        styled = match_image_stats(source, target)
     return torch.where(chosen.to(source.device).view(-1, 1, 1, 1), styled, source)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 
 from cfcontra.datasets.base import Sample, SegmentationDataset
+from cfcontra.datasets.request import Request
 from cfcontra.datasets.streets.dice import Dice, name_key
 from cfcontra.datasets.streets.styles import STYLES, render
 from cfcontra.datasets.streets.world import World
@@ -128,3 +130,23 @@ def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
             f"streets: size {size[0]}×{size[1]} is too small; both sides need {_SMALLEST} or more."
         )
     return size
+
+
+def open_spec(request: Request) -> StreetsDataset:
+    """Open streets of the style that the place names.
+
+    Raises:
+        InputError: an option that does not fit, or anything `StreetsDataset` refuses.
+    """
+    size = request.text("size", "256x512")
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", size)
+    if not match:
+        raise InputError(f"{request.spec}: size={size} must be HEIGHTxWIDTH.")
+    return StreetsDataset(
+        request.place,
+        size=(int(match[1]), int(match[2])),
+        length=request.integer("length", 1000),
+        seed=request.integer("seed", 0),
+        split=request.text("split", "train"),
+        labelled=request.labelled,
+    )

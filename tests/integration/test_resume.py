@@ -1,0 +1,161 @@
+"""A run that is killed and resumed ends as one that was not."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from cfcontra.train import cli
+from cfcontra.train.report import read_curves
+from cfcontra.train.resuming import LAST
+
+RECIPE = {
+    "label_space": "camvid11",
+    "precision": "fp32",
+    "data": {"work_size": [32, 48], "batch_size": 2, "workers": 0, "rare_classes": 0.1},
+    "adapt": {
+        "steps": 9,
+        "method": "cfcontra",
+        "ema": 0.9,
+        "checkpoint_every": 2,
+        "class_balance": 0.4,
+        "light": {"jitter": 0.3, "blur": 0.5},
+        "style": {"name": "image-stats", "share": 0.5},
+        "contrast": {"pseudo_labels": "teacher", "pixels_per_class": 20},
+        "teacher": {"threshold": 0.1},
+        "mixing": {"weight": 1.0},
+        "masking": {"weight": 1.0, "patch": 8},
+        "optimizer": {"warmup": 3, "accumulate": 2},
+    },
+}
+# Runs the command, but dies without any warning in the middle of a batch.
+_DIES = """
+import os, signal, sys
+from cfcontra.train import cli
+from cfcontra.train.module import AdaptationModule
+step = AdaptationModule.training_step
+def dying(self, batch, index):
+    if batch.number == {batch}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, batch, index)
+AdaptationModule.training_step = dying
+sys.exit(cli.adapt(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    monkeypatch.chdir(tmp_path)
+    make_folder(tmp_path / "day", frames=4)
+    make_folder(tmp_path / "dusk", frames=3, seed=5)
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(RECIPE))
+    return tmp_path
+
+
+def arguments(run: str, *more: str) -> list[str]:
+    return [
+        *("--recipe", "small.yaml", "--source", "folder:day", "--target", "folder:dusk"),
+        *("--run", run, "--quiet", "--device", "cpu", "--threads", "2", *more),
+    ]
+
+
+def kill_at(batch: int, run: str, *more: str) -> None:
+    code = _DIES.format(batch=batch)
+    ended = subprocess.run([sys.executable, "-c", code, *arguments(run, *more)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+def final_state(run: str) -> dict[str, Any]:
+    state = torch.load(Path("runs") / run / "model.pt", weights_only=True)["state_dict"]
+    assert isinstance(state, dict)
+    return state
+
+
+def everything(run: str) -> dict[str, torch.Tensor]:
+    """Weights, averages, banks and teacher in the last checkpoint."""
+    content = torch.load(Path("runs") / run / LAST, weights_only=True)
+    return {
+        **content["state_dict"],
+        **{f"now.{k}": v for k, v in content["current_model_state"].items()},
+    }
+
+
+def test_killed_twice_and_resumed_ends_bit_for_bit_the_same(place: Path) -> None:
+    assert cli.adapt(arguments("whole")) == 0
+    kill_at(7, "cut")
+    assert not (place / "runs/cut/model.pt").exists()
+    kill_at(13, "cut", "--resume")
+    assert cli.adapt(arguments("cut", "--resume")) == 0
+    one, two = final_state("whole"), final_state("cut")
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    one, two = everything("whole"), everything("cut")
+    assert {
+        "method.terms.2.source_bank.prototypes",
+        "method.terms.2.target_bank.seen",
+    } <= one.keys()
+    assert any(name.startswith("method.teacher.") for name in one)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    one, two = (
+        read_curves(Path("runs") / run / "logs" / "metrics.csv") for run in ("whole", "cut")
+    )
+    assert one["loss"][-1] == two["loss"][-1] and len(two["loss"]) >= len(one["loss"])
+
+
+def test_resume_with_other_settings_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kill_at(7, "cut")
+    assert cli.adapt(arguments("cut", "--resume", "--optimizer.lr", "0.5", "--steps", "12")) == 2
+    error = capsys.readouterr().err
+    assert "settings have changed" in error
+    assert "recipe.adapt.optimizer.lr (0.001 → 0.5)" in error
+    assert "recipe.adapt.steps (9 → 12)" in error
+
+
+def test_nothing_to_resume(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.adapt(arguments("new", "--resume")) == 2
+    assert "no checkpoint to go on from" in capsys.readouterr().err
+    (place / "runs/new" / LAST).parent.mkdir(parents=True)
+    (place / "runs/new" / LAST).write_bytes(b"hello")
+    assert cli.adapt(arguments("new", "--resume")) == 2
+    assert "not a checkpoint of this package" in capsys.readouterr().err
+
+
+def test_a_new_run_does_not_leave_an_old_checkpoint(place: Path) -> None:
+    kill_at(7, "cut")
+    before = (place / "runs/cut" / LAST).stat().st_mtime_ns
+    kill_at(1, "cut", "--overwrite")
+    assert before and not (place / "runs/cut" / LAST).exists()
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved: list[bytes] = []
+    save = torch.save
+
+    def refusing(content: Any, path: Any) -> None:
+        if Path(path).suffix == ".ckpt" and saved:
+            Path(path).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        save(content, path)
+        saved.append(Path(path).read_bytes())
+
+    monkeypatch.setattr(torch, "save", refusing)
+    assert cli.adapt(arguments("full")) == 2
+    assert "no space left" in capsys.readouterr().err
+    folder = (place / "runs/full" / LAST).parent
+    assert [path.name for path in folder.iterdir()] == [LAST.name]
+    assert (folder / LAST.name).read_bytes() == saved[0]

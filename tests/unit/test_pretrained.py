@@ -1,0 +1,124 @@
+"""Published weights: names and layouts of other projects' files, and what does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torchvision.models import resnet101
+
+from cfcontra.errors import InputError
+from cfcontra.models import build_model
+from cfcontra.models.pretrained import load_pretrained
+
+
+def saved(path: Path, state: dict[str, Tensor]) -> str:
+    torch.save(state, path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def residual() -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    return dict(resnet101(weights=None).state_dict())
+
+
+def _advent(residual: dict[str, Tensor], classes: int) -> dict[str, Tensor]:
+    state = {k: v for k, v in residual.items() if not k.startswith("fc.")}
+    state = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    for name, channels in (("layer5", 1024), ("layer6", 2048)):
+        for branch in range(4):
+            prefix = f"{name}.conv2d_list.{branch}"
+            state[f"{prefix}.weight"] = torch.randn(classes, channels, 3, 3)
+            state[f"{prefix}.bias"] = torch.randn(classes)
+    return state
+
+
+def test_torchvisions_weights_give_torchvisions_features(
+    tmp_path: Path, residual: dict[str, Tensor]
+) -> None:
+    """Oracle: torchvision's network, dilated in the same way."""
+    model = build_model("deeplabv2-resnet101", 5).eval()
+    load_pretrained(model, saved(tmp_path / "r.pth", residual))
+    other = resnet101(weights=None, replace_stride_with_dilation=[False, True, True]).eval()
+    other.load_state_dict(residual)
+    other.maxpool.ceil_mode = True
+    images = torch.rand(1, 3, 65, 97)
+    with torch.no_grad():
+        x = other.maxpool(other.relu(other.bn1(other.conv1(images))))
+        expected = other.layer4(other.layer3(other.layer2(other.layer1(x))))
+        assert torch.equal(model.forward_features(images).features, expected)
+
+
+def test_advents_weights_bring_their_layout_and_classifiers(
+    tmp_path: Path, residual: dict[str, Tensor]
+) -> None:
+    state = _advent(residual, 19)
+    model = build_model("deeplabv2-resnet101", 19)
+    load_pretrained(model, saved(tmp_path / "a.pth", {f"module.{k}": v for k, v in state.items()}))
+    assert model.config()["layout"] == "advent"
+    own = model.state_dict()
+    assert torch.equal(own["head.0.branches.2.weight"], state["layer6.conv2d_list.2.weight"])
+    assert torch.equal(own["head.1.branches.3.bias"], state["layer5.conv2d_list.3.bias"])
+    assert torch.equal(own["encoder.stem.0.weight"], state["conv1.weight"])
+    first = model.encoder.layer2[0]  # type: ignore[index]
+    assert (first.conv1.stride, first.conv2.stride) == ((2, 2), (1, 1))
+    stages = (model.encoder.layer3, model.encoder.layer4)
+    dilations = [{b.conv2.dilation for b in stage} for stage in stages]  # type: ignore[union-attr]
+    assert dilations == [{(2, 2)}, {(4, 4)}]
+    twin = build_model(num_classes=19, **model.config())
+    twin.load_state_dict(own)
+    images = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        assert torch.equal(twin.eval()(images), model.eval()(images))
+
+
+def test_classifiers_of_another_number_of_classes_are_left(
+    tmp_path: Path, residual: dict[str, Tensor]
+) -> None:
+    state = {f"Scale.{k}": v for k, v in _advent(residual, 21).items()}
+    model = build_model("deeplabv2-resnet101", 19)
+    load_pretrained(model, saved(tmp_path / "s.pth", state))
+    assert torch.equal(model.state_dict()["encoder.stem.0.weight"], state["Scale.conv1.weight"])
+
+
+def test_an_encoder_of_the_library(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    state = {k: v.clone() for k, v in build_model("segformer-b0", 5).encoder.state_dict().items()}
+    model = build_model("segformer-b0", 3)
+    load_pretrained(model, saved(tmp_path / "e.pth", state))
+    assert all(torch.equal(value, state[key]) for key, value in model.encoder.state_dict().items())
+
+
+def test_what_does_not_fit_is_named(tmp_path: Path, residual: dict[str, Tensor]) -> None:
+    model = build_model("deeplabv2-resnet101", 5)
+    lacking = {k: v for k, v in residual.items() if k != "layer3.4.conv2.weight"}
+    with pytest.raises(InputError, match=r"missing: layer3\.4\.conv2\.weight\."):
+        load_pretrained(model, saved(tmp_path / "l.pth", lacking))
+    with pytest.raises(InputError, match=r"unknown: strange\.weight"):
+        extra = {**residual, "strange.weight": torch.zeros(1)}
+        load_pretrained(model, saved(tmp_path / "x.pth", extra))
+    with pytest.raises(InputError, match=r"stem\.0\.weight \(1,\) instead of \(64, 3, 7, 7\)"):
+        other = {**residual, "conv1.weight": torch.zeros(1)}
+        load_pretrained(model, saved(tmp_path / "o.pth", other))
+    (tmp_path / "text.pth").write_text("hello")
+    with pytest.raises(InputError, match="not a file of weights"):
+        load_pretrained(model, str(tmp_path / "text.pth"))
+    with pytest.raises(InputError, match="no such file"):
+        load_pretrained(model, str(tmp_path / "nowhere.pth"))
+    with pytest.raises(InputError, match="has no published weights"):
+        load_pretrained(build_model("light", 5), "imagenet")
+
+
+def test_a_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build_model("fpn-mobilenetv4", 5)
+
+    def unreachable(self: object) -> dict[str, Tensor]:
+        raise ConnectionError("no route to host\nand a long story")
+
+    monkeypatch.setattr(type(model), "published_state", unreachable)
+    with pytest.raises(InputError, match=r"cannot be downloaded \(no route to host\)") as caught:
+        load_pretrained(model, "imagenet")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,143 @@
+"""CFContra's fine stage: class-wise contrast against two prototype banks.
+
+Tang et al. 2021 (arXiv 2103.12371). The coarse stage, style transfer, happens before
+the frames come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from cfcontra.label_space import IGNORE_INDEX
+from cfcontra.models import SegmentationModel
+
+from ..losses.contrastive import prototype_contrast
+from ..pixel_sampling import sample_per_class
+from ..projection_head import ProjectionHead
+from ..prototype_bank import PrototypeBank, class_sums
+from ..pseudo_labels import labels_by_confidence, labels_by_margin
+from ..recipe import ContrastSettings
+from .base import Step, Term, resize_labels
+
+Pixels = tuple[Tensor, Tensor]
+"""Projected pixel features `[P, D]` and their classes `[P]`."""
+
+
+class Contrast(Term):
+    """Four contrast terms: features of either domain against the bank of either.
+
+    The source bank follows source features only, the target bank target features only.
+    Both change after a taken optimiser step, never inside one.
+    """
+
+    sees_target = True
+
+    def __init__(self, model: SegmentationModel, settings: ContrastSettings) -> None:
+        super().__init__()
+        self._settings, self._classes = settings, model.out_classes
+        self.needs_teacher = settings.pseudo_labels == "teacher"
+        self.head = ProjectionHead(model.feature_channels, settings.head, settings.dimension)
+        self.source_bank, self.target_bank = (
+            PrototypeBank(
+                model.out_classes, self.head.dimension, settings.momentum, settings.full_count
+            )
+            for _ in ("source", "target")
+        )
+        self._stride = max(1, settings.stride // model.output_stride)
+        self._pending: list[tuple[Pixels, Pixels]] = []  # one per batch of the step
+        self._labelled_share = 0.0
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        settings = self._settings
+        source, target = self._source_pixels(step), self._target_pixels(step)
+        self._pending.append((_detached(source), _detached(target)))
+        self._labelled_share = float((target[1] != IGNORE_INDEX).float().mean())
+        terms = [("source_to_source", settings.source_to_source, source, self.source_bank)]
+        if step.index >= settings.warmup:
+            terms += [
+                ("target_to_target", settings.target_to_target, target, self.target_bank),
+                ("target_to_source", settings.target_to_source, target, self.source_bank),
+                ("source_to_target", settings.source_to_target, source, self.target_bank),
+            ]
+        chosen = {
+            id(pixels): self._sample(pixels, step.batch.generator) for pixels in (source, target)
+        }
+        return {
+            f"contrast_{name}": weight
+            * prototype_contrast(
+                *chosen[id(pixels)],
+                bank.prototypes,
+                bank.seen,
+                settings.temperature,
+                settings.balance,
+            )
+            for name, weight, pixels, bank in terms
+        }
+
+    def _sample(self, pixels: Pixels, generator: torch.Generator) -> Pixels:
+        if not self._settings.pixels_per_class:
+            return pixels
+        features, labels = pixels
+        rows = sample_per_class(labels, self._settings.pixels_per_class, generator)
+        return features[rows], labels[rows]
+
+    def _source_pixels(self, step: Step) -> Pixels:
+        features = step.source.features
+        labels = resize_labels(step.batch.source_labels, features)
+        return self.head(self._grid(features)), self._grid(labels).flatten()
+
+    def _target_pixels(self, step: Step) -> Pixels:
+        settings = self._settings
+        assert step.target is not None and step.valid is not None
+        features = self.head(self._grid(step.target.features))
+        if settings.pseudo_labels == "margin":
+            bank = self.source_bank
+            labels = labels_by_margin(features, bank.prototypes, bank.seen, settings.margin)
+        else:
+            teacher = settings.pseudo_labels == "teacher"
+            logits = (step.pseudo_labels.output if teacher else step.target).logits
+            labels = labels_by_confidence(self._grid(logits), settings.threshold).flatten()
+        return features, labels.where(self._grid(step.valid).flatten(), IGNORE_INDEX)
+
+    def _grid(self, maps: Tensor) -> Tensor:
+        return maps[..., :: self._stride, :: self._stride]
+
+    def prepare(self, steps: Sequence[Step]) -> None:
+        """Initialise the banks with class means over the steps.
+
+        The source's bank comes first, by labels; the target's follows by pseudo-labels,
+        which may need the source's.
+        """
+        self._update(self.source_bank, [self._source_pixels(step) for step in steps])
+        self._update(self.target_bank, [self._target_pixels(step) for step in steps])
+
+    def commit(self) -> None:
+        """Let both banks follow the batches of the step just taken."""
+        if self._pending:
+            self._update(self.source_bank, [source for source, _ in self._pending])
+            self._update(self.target_bank, [target for _, target in self._pending])
+        self.discard()
+
+    def discard(self) -> None:
+        self._pending = []
+
+    def _update(self, bank: PrototypeBank, batches: list[Pixels]) -> None:
+        parts = [class_sums(*pixels, self._classes) for pixels in batches]
+        sums, counts = (torch.stack(items).sum(0) for items in zip(*parts, strict=True))
+        bank.update(sums, counts)
+
+    def measures(self) -> dict[str, float]:
+        """Share of target pixels with a pseudo-label, and how alike the two banks are."""
+        both = self.source_bank.seen & self.target_bank.seen
+        cosine = (self.source_bank.prototypes * self.target_bank.prototypes).sum(1)
+        return {
+            "pseudo_label_share": self._labelled_share,
+            "bank_cosine": float(cosine[both].mean()) if bool(both.any()) else float("nan"),
+        }
+
+
+def _detached(pixels: Pixels) -> Pixels:
+    return pixels[0].detach(), pixels[1]

@@ -1,0 +1,97 @@
+"""Stopping and going on: checkpoints from which a run continues as if it had not stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+
+from cfcontra.config import flatten
+from cfcontra.errors import InputError
+from cfcontra.files import atomic_path
+
+from .data import PairedBatch
+
+RUN_KEY = "cfcontra"
+LAST = Path("checkpoints") / "last.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the checkpoint that is there and renames: a full disk loses nothing."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(place) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+class Checkpoints(Callback):
+    """Saves everything before a batch whose number divides evenly.
+
+    At that moment the step before is complete: optimiser, schedule, averages, banks and
+    teacher have moved, and no loss of the next batch exists.
+
+    Args:
+        folder: of the run.
+        every: steps between checkpoints.
+        about: what the run is; it must be the same for a run that goes on.
+    """
+
+    def __init__(self, folder: Path, every: int, about: dict[str, Any]) -> None:
+        self._path, self._every, self._about = folder / LAST, every, about
+        self._begun = False
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: PairedBatch, batch_idx: int
+    ) -> None:
+        step, rest = divmod(batch.number, trainer.accumulate_grad_batches)
+        if self._begun and rest == 0 and step % self._every == 0:
+            trainer.save_checkpoint(self._path)
+        self._begun = True
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        checkpoint[RUN_KEY] = {"about": self._about, "batches": batches}
+
+
+def read_progress(folder: Path, about: dict[str, Any]) -> int:
+    """Batches that are done according to a run's last checkpoint.
+
+    Raises:
+        InputError: no checkpoint, an unreadable one, or one of a run with other settings.
+    """
+    path = folder / LAST
+    if not path.is_file():
+        raise InputError(f"{path}: no checkpoint to go on from. Start without --resume.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)[RUN_KEY]
+        before, batches = state["about"], int(state["batches"])
+    except Exception as error:  # Foreign bytes are read as opcodes: any error may come of them.
+        raise InputError(
+            f"{path}: not a checkpoint of this package, or damaged. Start again with --overwrite."
+        ) from error
+    old, new = flatten(before), flatten(about)
+    changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    if changed:
+        shown = ", ".join(f"{key} ({old.get(key)} → {new.get(key)})" for key in changed[:5])
+        raise InputError(
+            f"{folder}: the settings have changed since: {shown}. Resume with the same, or start "
+            "again with --overwrite."
+        )
+    return batches
+
+
+def keep_earlier_log(folder: Path, batches: int) -> None:
+    """Put the log of what was done before aside; `report.read_curves` reads all parts."""
+    log = folder / "logs" / "metrics.csv"
+    if log.is_file():
+        log.replace(log.with_name(f"metrics-before-{batches:08d}.csv"))
