@@ -26,3 +26,8 @@ class CheckFailedError(CfcontraError):
     """A check on the product's own result failed, such as an export's certificate."""
 
     exit_code = 3
+
+
+def system_reason(error: Exception) -> str:
+    """What the system or a library says went wrong, without the error's number."""
+    return str(getattr(error, "strerror", None) or error)

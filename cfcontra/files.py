@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cfcontra.errors import InputError
+from cfcontra.errors import InputError, system_reason
 
 
 def describe_os_error(error: OSError, path: Path) -> str:
     """One line for the user: what happened to which path, and what to do."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"{path}: no space left on the device. Free some, or choose another output place."
-    reason = error.strerror or str(error)
+    reason = system_reason(error)
     return f"{path}: cannot be written ({reason}). Choose another output place or fix its rights."
 
 

@@ -12,7 +12,7 @@ from torchvision.transforms import InterpolationMode
 from cfcontra.label_space import IGNORE_INDEX
 from cfcontra.preprocessing import Preprocessing
 
-from .recipe import DataSettings, LightSettings
+from .settings import DataSettings, LightSettings
 
 
 def augment(
@@ -65,12 +65,18 @@ def _crop(
     return padded, padded_ids
 
 
+def adjust_light(pixels: Tensor, brightness: float, contrast: float, saturation: float) -> Tensor:
+    """Scale brightness, contrast and saturation of `[3, H, W]`, in that order; 1 keeps each."""
+    pixels = transforms.adjust_brightness(pixels, brightness)
+    pixels = transforms.adjust_contrast(pixels, contrast)
+    adjusted: Tensor = transforms.adjust_saturation(pixels, saturation)
+    return adjusted
+
+
 def _relight(pixels: Tensor, light: LightSettings, rng: np.random.Generator) -> Tensor:
     if light.jitter:
         low, high = 1 - light.jitter, 1 + light.jitter
-        pixels = transforms.adjust_brightness(pixels, rng.uniform(low, high))
-        pixels = transforms.adjust_contrast(pixels, rng.uniform(low, high))
-        pixels = transforms.adjust_saturation(pixels, rng.uniform(low, high))
+        pixels = adjust_light(pixels, *(rng.uniform(low, high) for _ in range(3)))
     if light.gamma:
         reach = np.log1p(light.gamma)
         pixels = transforms.adjust_gamma(pixels, float(np.exp(rng.uniform(-reach, reach))))

@@ -20,7 +20,7 @@ from cfcontra.preprocessing import Preprocessing
 
 from .augmentation import augment
 from .class_statistics import RareClassSampler
-from .recipe import DataSettings, LightSettings
+from .settings import DataSettings, LightSettings
 
 _SOURCE, _TARGET = 0, 1
 

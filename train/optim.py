@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from .recipe import OptimizerSettings
+from .settings import OptimizerSettings
 
 
 def build_optimizer(

@@ -35,11 +35,13 @@ from cfcontra.runtime.torch_backend import TorchBackend
 from .class_statistics import RareClassSampler, class_weights, count_classes
 from .data import PairedDomains, loader_workers, paired_loader
 from .evaluate import evaluate_backend
+from .methods import target_terms
 from .module import AdaptationModule
 from .precision import choose_precision
 from .progress import StepProgress, Validation
-from .recipe import DataSettings, Recipe, Stage, StageName
+from .recipe import Recipe, Stage, StageName
 from .resuming import LAST, AtomicCheckpointIO, Checkpoints, keep_earlier_log, read_progress
+from .settings import DataSettings
 
 LOGGER = logging.getLogger(__name__)
 
@@ -151,7 +153,7 @@ def _balance(
 
 def check_stage(stage: Stage, target: SegmentationDataset | None) -> None:
     """Raise an `InputError` where a stage needs a target that is not given."""
-    if target is None and (stage.method != "source-only" or stage.style.name != "none"):
+    if target is None and (target_terms(stage) or stage.style.name != "none"):
         raise InputError(
             f"method '{stage.method}' with style '{stage.style.name}' needs a target; "
             "use cfcontra-adapt with --target."
@@ -249,7 +251,7 @@ def _fit(
 def _prepare(
     module: AdaptationModule, domains: PairedDomains, device: torch.device, precision: str
 ) -> None:
-    if not module.method.needs_target:
+    if not module.method.prepares:
         return
     module.to(device).eval()
     batches = (

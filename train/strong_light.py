@@ -6,6 +6,8 @@ import torch
 import torchvision.transforms.v2.functional as transforms
 from torch import Tensor
 
+from .augmentation import adjust_light
+
 _KERNEL = 7
 
 
@@ -24,9 +26,8 @@ def relight(images: Tensor, jitter: float, blur: float, generator: torch.Generat
             5, generator=generator
         ).tolist()
         if jitter:
-            image = transforms.adjust_brightness(image, _factor(brightness, jitter))
-            image = transforms.adjust_contrast(image, _factor(contrast, jitter))
-            image = transforms.adjust_saturation(image, _factor(saturation, jitter))
+            factors = (_factor(value, jitter) for value in (brightness, contrast, saturation))
+            image = adjust_light(image, *factors)
         if chance < blur:
             image = transforms.gaussian_blur(image, [_KERNEL, _KERNEL], [0.15 + sigma])
         changed.append(image)

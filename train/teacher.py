@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cfcontra.models import ModelOutput, SegmentationModel
 
-from .recipe import TeacherSettings
+from .settings import TeacherSettings
 
 
 @dataclass(frozen=True)

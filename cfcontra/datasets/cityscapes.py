@@ -24,7 +24,10 @@ TRAIN_IDS = dict(
         strict=True,
     )
 )
-_LABEL_IDS = 34  # 0–33, and 255 (−1, licence plate) in 8 bits
+_LABEL_IDS = range(34)  # and 255 (−1, licence plate) in 8 bits
+_LABEL_SPACE = LABEL_SPACES["cityscapes19"].with_raw_ids(
+    dict.fromkeys(_LABEL_IDS, IGNORE_INDEX) | TRAIN_IDS
+)
 
 
 def open_spec(request: Request) -> PairedDataset:
@@ -51,6 +54,4 @@ def read_label_ids(path: Path) -> NDArray[np.uint8]:
 
 def encode_label_ids(ids: NDArray[np.uint8], where: str) -> NDArray[np.uint8]:
     """Label ids as train ids; an `InputError` for an id that Cityscapes does not have."""
-    space = LABEL_SPACES["cityscapes19"]
-    void = {i: IGNORE_INDEX for i in range(_LABEL_IDS) if i not in TRAIN_IDS}
-    return space.with_raw_ids({**TRAIN_IDS, **void}).encode(ids, where)
+    return _LABEL_SPACE.encode(ids, where)

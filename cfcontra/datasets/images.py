@@ -13,6 +13,7 @@ from cfcontra.errors import InputError
 from cfcontra.opencv import cv2
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+_ID_MODES = frozenset({"L", "P"})
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -34,7 +35,7 @@ def read_ids(path: Path) -> NDArray[np.uint8]:
         InputError: unreadable, or a picture of another kind.
     """
     picture = _label_picture(path)
-    if picture.mode not in {"L", "P"}:
+    if picture.mode not in _ID_MODES:
         raise InputError(
             f"{path}: labels must be one 8-bit channel of class ids (grey or palette), found "
             f"{picture.mode} of {picture.width}×{picture.height}. Convert colour labels to ids "
@@ -57,14 +58,18 @@ def read_colors(path: Path) -> NDArray[np.uint8]:
 
 def has_ids(path: Path) -> bool:
     """Whether a label picture holds ids (one channel) rather than colours."""
-    return _label_picture(path).mode in {"L", "P"}
+    return _header(path)[0] in _ID_MODES
 
 
 def picture_size(path: Path) -> tuple[int, int]:
     """Height and width from a picture's header."""
+    return _header(path)[1]
+
+
+def _header(path: Path) -> tuple[str, tuple[int, int]]:
     try:
         with Image.open(path) as picture:
-            return picture.height, picture.width
+            return picture.mode, (picture.height, picture.width)
     except (OSError, UnidentifiedImageError) as error:
         raise InputError(f"{path}: not a readable picture. Replace or remove the file.") from error
 

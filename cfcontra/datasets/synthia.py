@@ -37,7 +37,12 @@ CLASSES = {
     19: "bus",
     21: "wall",
 }
-_IDS = 23  # 0 void, 13 parking slot, 14 road work, 16 terrain, 18 truck, 20 train, 22 marking
+# The others: 0 void, 13 parking slot, 14 road work, 16 terrain, 18 truck, 20 train, 22 marking.
+_IDS = range(23)
+_SPACE = LABEL_SPACES["cityscapes16"].with_raw_ids(
+    dict.fromkeys(_IDS, IGNORE_INDEX)
+    | {raw: LABEL_SPACES["cityscapes16"].classes.index(name) for raw, name in CLASSES.items()}
+)
 
 
 def open_spec(request: Request) -> PairedDataset:
@@ -62,7 +67,4 @@ def _read(path: Path) -> NDArray[np.uint8]:
             f"{picture.shape} of {picture.dtype}. Give the files as the archive has them."
         )
     classes = np.asarray(picture[..., 2], dtype=np.uint16)  # BGR
-    space = LABEL_SPACES["cityscapes16"]
-    raw_ids = dict.fromkeys(range(_IDS), IGNORE_INDEX)
-    raw_ids |= {raw: space.classes.index(name) for raw, name in CLASSES.items()}
-    return space.with_raw_ids(raw_ids).encode(classes, str(path))
+    return _SPACE.encode(classes, str(path))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cfcontra.datasets.base import Sample, SegmentationDataset
 from cfcontra.datasets.request import Request
-from cfcontra.errors import InputError
+from cfcontra.errors import InputError, system_reason
 from cfcontra.label_space import LabelSpace
 from cfcontra.opencv import cv2
 
@@ -148,4 +148,4 @@ def _distinct_frames(path: Path, interval: float) -> Iterator[tuple[str, NDArray
                 _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
                 yield f"{path}@{time:.3f}s", np.asarray(data, dtype=np.uint8)
     except (av.FFmpegError, OSError) as error:
-        raise InputError(f"{path}: not a readable video ({error.strerror or error}).") from error
+        raise InputError(f"{path}: not a readable video ({system_reason(error)}).") from error

@@ -14,7 +14,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from cfcontra.errors import InputError
+from cfcontra.errors import InputError, system_reason
 
 from .color import Color
 from .picture import PLANAR, Orientation
@@ -171,7 +171,7 @@ class VideoReader:
         except av.error.InvalidDataError:
             self.damaged += 1
         except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{self.path}: reading it failed ({_reason(error)}).") from error
+            raise InputError(f"{self.path}: reading it failed ({system_reason(error)}).") from error
 
 
 class RgbConverter:
@@ -194,7 +194,7 @@ def _open(path: Path) -> av.container.InputContainer:
     try:
         container = av.open(f"file:{path}")
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable video ({_reason(error)}).") from error
+        raise InputError(f"{path}: not a readable video ({system_reason(error)}).") from error
     name = container.format.name
     if name in _PICTURES or name.endswith("_pipe"):
         container.close()
@@ -210,7 +210,3 @@ def _video_stream(path: Path, container: av.container.InputContainer) -> av.Vide
             raise InputError(f"{path}: its video codec cannot be decoded here.")
         return stream
     raise InputError(f"{path}: has no video stream.")
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)

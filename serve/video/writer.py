@@ -12,7 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from cfcontra.errors import InputError
+from cfcontra.errors import InputError, system_reason
 from cfcontra.files import atomic_path, describe_os_error, prepare_output
 
 from .audio import AudioTrack
@@ -88,7 +88,7 @@ class VideoWriter:
         except (av.FFmpegError, OSError, ValueError) as error:
             raise InputError(
                 f"--codec {encoder.name}: the encoder does not start for {width}×{height} frames "
-                f"({_reason(error)}). Choose another."
+                f"({system_reason(error)}). Choose another."
             ) from error
         return stream
 
@@ -138,7 +138,7 @@ class VideoWriter:
         except OSError as error:
             raise InputError(describe_os_error(error, self.path)) from error
         except av.FFmpegError as error:
-            raise InputError(f"{self.path}: encoding failed ({_reason(error)}).") from error
+            raise InputError(f"{self.path}: encoding failed ({system_reason(error)}).") from error
 
 
 def write_video(
@@ -184,7 +184,3 @@ def _frame(image: NDArray[np.uint8], number: int, fps: Fraction) -> av.VideoFram
     BT709.tag(frame)
     frame.pts, frame.time_base, frame.duration = number, 1 / fps, 1
     return frame
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)

@@ -173,3 +173,11 @@ def test_training_without_a_target_refuses_style(
 ) -> None:
     assert _train("--style.name", "image-stats") == 2
     assert "needs a target" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("term", ["mixing", "masking"])
+def test_training_without_a_target_refuses_terms_that_learn_from_one(
+    place: Path, term: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _train(f"--{term}.weight", "1") == 2
+    assert "needs a target" in capsys.readouterr().err

@@ -13,7 +13,8 @@ from cfcontra.preprocessing import Preprocessing
 from cfcontra.train.methods import METHODS, Method, StepInput, build_method
 from cfcontra.train.methods.contrast import Contrast
 from cfcontra.train.module import AdaptationModule
-from cfcontra.train.recipe import ContrastSettings, Recipe, Stage
+from cfcontra.train.recipe import Recipe, Stage
+from cfcontra.train.settings import ContrastSettings
 
 SPACE = LABEL_SPACES["camvid11"]
 

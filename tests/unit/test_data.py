@@ -14,7 +14,7 @@ from cfcontra.label_space import LABEL_SPACES
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.train.augmentation import augment
 from cfcontra.train.data import PairedDomains, loader_workers, paired_loader
-from cfcontra.train.recipe import DataSettings, LightSettings
+from cfcontra.train.settings import DataSettings, LightSettings
 
 SPACE = LABEL_SPACES["camvid11"]
 SETTINGS = DataSettings((32, 48), batch_size=2, scale=(1.0, 1.5))

@@ -14,7 +14,7 @@ from cfcontra.train.losses.entropy import entropy_loss
 from cfcontra.train.losses.segmentation import segmentation_loss
 from cfcontra.train.prototype_bank import PrototypeBank, class_sums
 from cfcontra.train.pseudo_labels import labels_by_confidence, labels_by_margin
-from cfcontra.train.recipe import StyleSettings
+from cfcontra.train.settings import StyleSettings
 from cfcontra.train.style import restyle
 from cfcontra.train.style.image_stats import match_image_stats
 

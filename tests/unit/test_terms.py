@@ -16,11 +16,11 @@ from cfcontra.train.methods import Method, StepInput, build_method
 from cfcontra.train.methods.masking import patch_mask
 from cfcontra.train.pixel_sampling import sample_per_class
 from cfcontra.train.prototype_bank import PrototypeBank
-from cfcontra.train.recipe import (
+from cfcontra.train.recipe import Stage
+from cfcontra.train.settings import (
     ContrastSettings,
     MaskingSettings,
     MixingSettings,
-    Stage,
     StyleSettings,
     TeacherSettings,
 )

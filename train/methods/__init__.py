@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from cfcontra.models import SegmentationModel
@@ -25,6 +27,16 @@ METHODS: dict[str, tuple[str, ...]] = {
 """Name → terms beside the cross-entropy on the source, which all have."""
 
 
+def target_terms(stage: Stage) -> tuple[str, ...]:
+    """The terms of a stage that learn from the target: its method's, and those switched on."""
+    names = METHODS[stage.method]
+    if stage.mixing.weight and "mixing" not in names:
+        names += ("mixing",)
+    if stage.masking.weight:
+        names += ("masking",)
+    return names
+
+
 def build_method(
     model: SegmentationModel,
     stage: Stage,
@@ -37,19 +49,16 @@ def build_method(
         class_weights: `[C]` for the cross-entropy, or None.
         normalize: from values 0–1 to what the network takes.
     """
-    names = METHODS[stage.method]
+    builders: dict[str, Callable[[], Term]] = {
+        "entropy": lambda: Entropy(stage.entropy),
+        "adversarial": lambda: Adversarial(model.out_classes, stage.adversarial),
+        "contrast": lambda: Contrast(model, stage.contrast),
+        "mixing": lambda: Mixing(stage.mixing),
+        "masking": lambda: Masking(stage.masking),
+    }
     terms: list[Term] = [Supervised(stage.aux_weight, class_weights)]
-    if "entropy" in names:
-        terms.append(Entropy(stage.entropy))
-    if "adversarial" in names:
-        terms.append(Adversarial(model.out_classes, stage.adversarial))
-    if "contrast" in names:
-        terms.append(Contrast(model, stage.contrast))
-    if "mixing" in names or stage.mixing.weight:
-        terms.append(Mixing(stage.mixing))
-    if stage.masking.weight:
-        terms.append(Masking(stage.masking))
+    terms += [builders[name]() for name in target_terms(stage)]
     return Method(model, stage, terms, normalize)
 
 
-__all__ = ["METHODS", "Method", "StepInput", "build_method"]
+__all__ = ["METHODS", "Method", "StepInput", "build_method", "target_terms"]

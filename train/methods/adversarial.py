@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from ..discriminator import Discriminator
 from ..losses.entropy import self_information
-from ..recipe import AdversarialSettings
+from ..settings import AdversarialSettings
 from .base import Step, Term
 
 

@@ -84,26 +84,36 @@ class Step:
         assert self._teacher is not None and self.batch.target_images is not None
         return self._teacher.label(self._normalize(self.batch.target_images))
 
+    @property
+    def pseudo_weights(self) -> Tensor:
+        """How much each target pixel's pseudo-label counts, `[M, H, W]`.
+
+        The share of the frame's pixels that the teacher is sure of (DACS, eq. 3; MIC, eq. 8),
+        zero where nothing may be learned.
+        """
+        assert self.batch.target_valid is not None
+        return self.pseudo_labels.quality.view(-1, 1, 1) * self.batch.target_valid
+
 
 class Term(nn.Module):
     """Base of the terms. Parameters and buffers it holds belong to training only.
 
     Attributes:
-        needs_target: whether it learns from target frames.
         sees_target: whether the student must pass over target frames beside the source.
         needs_teacher: whether it asks for the teacher's pseudo-labels.
+        prepares: whether it looks at some steps before the first.
     """
 
-    needs_target: bool = True
     sees_target: bool = False
     needs_teacher: bool = False
+    prepares: bool = False
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         """Weighted losses by name; the sum of all terms' is minimised."""
         raise NotImplementedError
 
     def prepare(self, steps: Sequence[Step]) -> None:
-        """Look at some steps before the first."""
+        """Look at some steps before the first; called where `prepares` says so."""
 
     def commit(self) -> None:
         """Called after an optimiser step that was really taken: state may change here."""
@@ -134,7 +144,7 @@ class Method(nn.Module):
         super().__init__()
         self.terms = nn.ModuleList(terms)
         self._terms, self._normalize = list(terms), normalize
-        self.needs_target = any(term.needs_target for term in terms)
+        self.prepares = any(term.prepares for term in terms)
         self._sees_target = any(term.sees_target for term in terms)
         needs_teacher = any(term.needs_teacher for term in terms)
         self.teacher = Teacher(model, stage.teacher) if needs_teacher else None
@@ -149,10 +159,11 @@ class Method(nn.Module):
 
     @torch.no_grad()
     def prepare(self, model: SegmentationModel, batches: Iterable[StepInput]) -> None:
-        """Let the terms look at some batches before the first step."""
+        """Let the terms that ask for it look at some batches before the first step."""
         steps = [self._step(model, batch, 0) for batch in batches]
         for term in self._terms:
-            term.prepare(steps)
+            if term.prepares:
+                term.prepare(steps)
 
     def commit(self, model: SegmentationModel) -> None:
         """Move what follows the training, after an optimiser step that was really taken."""

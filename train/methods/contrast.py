@@ -19,7 +19,7 @@ from ..pixel_sampling import sample_per_class
 from ..projection_head import ProjectionHead
 from ..prototype_bank import PrototypeBank, class_sums
 from ..pseudo_labels import labels_by_confidence, labels_by_margin
-from ..recipe import ContrastSettings
+from ..settings import ContrastSettings
 from .base import Step, Term, resize_labels
 
 Pixels = tuple[Tensor, Tensor]
@@ -34,6 +34,7 @@ class Contrast(Term):
     """
 
     sees_target = True
+    prepares = True
 
     def __init__(self, model: SegmentationModel, settings: ContrastSettings) -> None:
         super().__init__()

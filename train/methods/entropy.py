@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..losses.entropy import entropy_loss
-from ..recipe import EntropySettings
+from ..settings import EntropySettings
 from .base import Step, Term, resize_mask
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..losses.segmentation import pixel_cross_entropy
-from ..recipe import MaskingSettings
+from ..settings import MaskingSettings
 from ..strong_light import relight
 from .base import Step, Term
 
@@ -25,13 +25,12 @@ class Masking(Term):
         self._settings = settings
 
     def losses(self, step: Step) -> dict[str, Tensor]:
-        batch, pseudo, settings = step.batch, step.pseudo_labels, self._settings
-        assert batch.target_images is not None and batch.target_valid is not None
+        batch, settings = step.batch, self._settings
+        assert batch.target_images is not None
         images = relight(batch.target_images, settings.jitter, settings.blur, batch.generator)
         masked = images * patch_mask(images, settings.patch, settings.share, batch.generator)
-        losses = pixel_cross_entropy(step.student(masked).logits, pseudo.classes)
-        weights = pseudo.quality.view(-1, 1, 1) * batch.target_valid
-        return {"masking": settings.weight * (losses * weights).mean()}
+        losses = pixel_cross_entropy(step.student(masked).logits, step.pseudo_labels.classes)
+        return {"masking": settings.weight * (losses * step.pseudo_weights).mean()}
 
 
 def patch_mask(images: Tensor, patch: int, share: float, generator: torch.Generator) -> Tensor:

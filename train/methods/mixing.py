@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..class_mix import choose_classes, mix
 from ..losses.segmentation import pixel_cross_entropy
-from ..recipe import MixingSettings
+from ..settings import MixingSettings
 from ..strong_light import relight
 from .base import Step, Term
 
@@ -29,16 +29,20 @@ class Mixing(Term):
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         batch, pseudo = step.batch, step.pseudo_labels
-        assert batch.target_images is not None and batch.target_valid is not None
+        assert batch.target_images is not None
         pasted = torch.stack(
             [choose_classes(labels, batch.generator) for labels in batch.source_labels]
         )
         partners = torch.arange(len(pasted)) % len(batch.target_images)
-        weights = pseudo.quality.view(-1, 1, 1) * batch.target_valid
+        weights = step.pseudo_weights[partners]
         images, labels, weights = mix(
             pasted,
             (batch.source_images, batch.source_labels, torch.ones_like(pasted).float()),
-            (batch.target_images[partners], pseudo.classes[partners], weights[partners]),
+            (
+                batch.target_images[partners],
+                pseudo.classes[partners],
+                weights,
+            ),
         )
         images = relight(images, self._settings.jitter, self._settings.blur, batch.generator)
         losses = pixel_cross_entropy(step.student(images).logits, labels)

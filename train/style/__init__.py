@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..recipe import StyleSettings
+from ..settings import StyleSettings
 from .fourier import swap_low_frequencies
 from .image_stats import match_image_stats
 

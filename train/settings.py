@@ -1,0 +1,223 @@
+"""The settings of a run's parts; `recipe` puts them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from cfcontra.config import STRICT
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Size = tuple[Positive, Positive]
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The network.
+
+    Attributes:
+        name: in the registry of networks.
+        weights: `imagenet` for published weights of the encoder, which are downloaded, or a
+            file of them; empty for random ones.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    name: str = "light"
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Sizes, sampling and geometric augmentation of both domains.
+
+    Attributes:
+        work_size: `(height, width)` a frame is fitted into; also the size of the crops.
+        batch_size: frames of each domain per step and process.
+        scale: random zoom range around the fitted size.
+        flip: mirror half of the frames.
+        rare_classes: temperature of rare-class sampling on the source (DAFormer: 0.01), the
+            lower the rarer; 0 is off.
+        workers: loader processes; None takes none on a CPU, which the step itself fills, and
+            as many as there are cores, 8 at most, beside a GPU.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    work_size: Size = (256, 512)
+    batch_size: Positive = 8
+    scale: tuple[float, float] = (1.0, 1.0)
+    flip: bool = True
+    rare_classes: NonNegative = 0.0
+    workers: Annotated[int, Field(ge=0)] | None = None
+
+
+@dataclass(frozen=True)
+class LightSettings:
+    """Random light and focus, on frames of both domains.
+
+    Attributes:
+        jitter: strength of random brightness, contrast and saturation, 0–1.
+        gamma: strength of random gamma, drawn log-uniformly from `1/(1+g)` to `1+g`.
+        blur: share of frames that are blurred a little.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    jitter: Share = 0.0
+    gamma: NonNegative = 0.0
+    blur: Share = 0.0
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """Optimiser and its polynomial schedule `lr · (1 − step/horizon)^power`.
+
+    Attributes:
+        head_lr_factor: factor on the rate of decoder, classifier and projection head.
+        warmup: steps of linear warm-up.
+        horizon: step at which the rate would reach zero; None: the last step.
+        clip: largest gradient norm, 0 for no limit.
+        accumulate: batches per step; their gradients are averaged.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    name: Literal["adamw", "sgd"] = "adamw"
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    head_lr_factor: Annotated[float, Field(gt=0)] = 1.0
+    momentum: Share = 0.9
+    weight_decay: NonNegative = 0.01
+    power: NonNegative = 0.9
+    warmup: Annotated[int, Field(ge=0)] = 0
+    horizon: Positive | None = None
+    clip: NonNegative = 0.0
+    accumulate: Positive = 1
+
+
+@dataclass(frozen=True)
+class StyleSettings:
+    """Coarse alignment: source frames take on the look of target frames.
+
+    Attributes:
+        share: share of the source frames that are restyled; the rest keeps the source
+            domain in the training.
+        beta: half the side of the square of frequencies that `fourier` takes from the
+            target, as a share of the shorter side of the frame.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    name: Literal["none", "image-stats", "fourier"] = "none"
+    share: Share = 1.0
+    beta: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+
+
+@dataclass(frozen=True)
+class EntropySettings:
+    """Weights of the entropy term on target predictions (MinEnt)."""
+
+    __pydantic_config__: ClassVar = STRICT
+    weight: NonNegative = 0.001
+    aux_weight: NonNegative = 0.0002
+
+
+@dataclass(frozen=True)
+class ContrastSettings:
+    """Fine alignment: contrast of pixel features against the prototype banks.
+
+    Attributes:
+        source_to_source … source_to_target: weights of the four terms, named
+            features → bank.
+        temperature: τ of the softmax over prototypes.
+        momentum: share of the old prototype kept at each update.
+        head: projection head between features and prototypes.
+        dimension: channels of the projected features.
+        full_count: pixels of a class from which on a batch moves its prototype in full; fewer
+            move it in proportion. 0 takes every batch as full.
+        pseudo_labels: `margin` takes the nearest source prototype where it leads the second
+            by `margin`; `confidence` the classifier's class where its probability reaches
+            `threshold`; `teacher` the same of the teacher.
+        balance: weigh pixels so that each class present counts the same.
+        pixels_per_class: most random pixels of each class that are contrasted, 0 for all.
+        stride: pixels of the input per contrasted feature; features that lie closer are
+            taken on this grid only.
+        init_batches: batches from which the banks are initialised.
+        warmup: steps before target features and the target bank take part.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    source_to_source: NonNegative = 0.001
+    target_to_target: NonNegative = 0.001
+    target_to_source: NonNegative = 0.001
+    source_to_target: NonNegative = 0.001
+    temperature: Annotated[float, Field(gt=0)] = 0.07
+    momentum: Share = 0.9
+    head: Literal["mlp", "linear", "none"] = "mlp"
+    dimension: Positive = 256
+    full_count: Annotated[int, Field(ge=0)] = 0
+    pseudo_labels: Literal["margin", "confidence", "teacher"] = "margin"
+    margin: NonNegative = 0.05
+    threshold: Share = 0.9
+    balance: bool = False
+    pixels_per_class: Annotated[int, Field(ge=0)] = 0
+    stride: Positive = 8
+    init_batches: Positive = 16
+    warmup: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True)
+class AdversarialSettings:
+    """Weight of AdvEnt's adversarial term, and the discriminator's learning rate."""
+
+    __pydantic_config__: ClassVar = STRICT
+    weight: NonNegative = 0.001
+    lr: Annotated[float, Field(gt=0)] = 1e-4
+
+
+@dataclass(frozen=True)
+class TeacherSettings:
+    """The average of the student that gives pseudo-labels.
+
+    Attributes:
+        decay: share of the teacher kept at each step.
+        threshold: probability from which on it counts as sure.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    threshold: Share = 0.968
+
+
+@dataclass(frozen=True)
+class MixingSettings:
+    """Self-training on target frames with half of a source frame's classes pasted on.
+
+    Attributes:
+        weight: of the term; 0 leaves it out, but is 1 in the method `self-training`.
+        jitter: strength of random brightness, contrast and saturation, 0–1.
+        blur: share of frames that are blurred.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    weight: NonNegative = 0.0
+    jitter: Share = 0.25
+    blur: Share = 0.5
+
+
+@dataclass(frozen=True)
+class MaskingSettings:
+    """Masked image consistency on target frames.
+
+    Attributes:
+        weight: of the term; 0 leaves it out.
+        patch: side of the hidden squares in pixels.
+        share: share of the patches that are hidden.
+        jitter, blur: as in mixing.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    weight: NonNegative = 0.0
+    patch: Positive = 64
+    share: Share = 0.7
+    jitter: Share = 0.25
+    blur: Share = 0.5
