@@ -214,6 +214,8 @@ def _fit(
     else:
         (request.folder / LAST).unlink(missing_ok=True)
         _prepare(module, domains, device, precision)
+    # A loaded network is in evaluation mode, and Lightning keeps the mode it finds.
+    module.train()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\.")
@@ -259,7 +261,6 @@ def _prepare(
     )
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
         module.method.prepare(module.network, batches)
-    module.train()
 
 
 def _loggers(request: RunRequest) -> list[Any]:

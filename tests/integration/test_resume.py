@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,19 +54,34 @@ sys.exit(cli.adapt(sys.argv[1:]))
 
 @pytest.fixture
 def place(
-    tmp_path: Path, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    make_folder: Callable[..., Path],
+    model_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     monkeypatch.chdir(tmp_path)
     make_folder(tmp_path / "day", frames=4)
     make_folder(tmp_path / "dusk", frames=3, seed=5)
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(RECIPE))
+    shutil.copy(model_file, tmp_path / "first.pt")
     return tmp_path
 
 
 def arguments(run: str, *more: str) -> list[str]:
     return [
         *("--recipe", "small.yaml", "--source", "folder:day", "--target", "folder:dusk"),
-        *("--run", run, "--quiet", "--device", "cpu", "--threads", "2", *more),
+        *(
+            "--init",
+            "first.pt",
+            "--run",
+            run,
+            "--quiet",
+            "--device",
+            "cpu",
+            "--threads",
+            "2",
+            *more,
+        ),
     ]
 
 

@@ -14,6 +14,7 @@ import yaml
 
 from cfcontra.checkpoint import load_checkpoint
 from cfcontra.train import cli
+from cfcontra.train.methods import METHODS
 
 MakeFolder = Callable[..., Path]
 RECIPE = {
@@ -71,6 +72,18 @@ def test_same_seed_same_weights(place: Path) -> None:
         assert _adapt("--run", run) == 0
         states.append(load_checkpoint(place / "runs" / run / "model.pt").model.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_loaded_network_is_trained_with_the_statistics_of_its_batches(
+    place: Path, model_file: Path, method: str
+) -> None:
+    assert _adapt("--init", str(model_file), "--method", method, "--steps", "1") == 0
+    before, after = (
+        load_checkpoint(path).model.state_dict()["encoder.stem.1.running_mean"]
+        for path in (model_file, place / "runs" / "ad" / "model.pt")
+    )
+    assert not torch.equal(before, after)
 
 
 @pytest.mark.parametrize("method", ["source-only", "minent", "cfcontra"])
