@@ -53,12 +53,20 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
         "--resume", action="store_true", help="go on from the run's last checkpoint"
     )
     parser.add_device()
+    parser.add_argument("--devices", type=int, default=1, metavar="N", help="processes, one a GPU")
+    parser.add_argument("--nodes", type=int, default=1, metavar="N", help="machines")
+    parser.add_argument(
+        "--strategy",
+        default="ddp",
+        choices=["ddp", "ddp_find_unused_parameters_true"],
+        help="how several processes share a step (default: ddp)",
+    )
     parser.add_overwrite()
     arguments, rest = parser.parse_known_args(argv)
     set_up_logging(arguments)
     recipe = load_recipe(arguments.recipe, stage, _overrides(rest))
 
-    from .run import RunRequest, run
+    from .run import Processes, RunRequest, run
 
     result = run(
         RunRequest(
@@ -71,11 +79,14 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
             init=getattr(arguments, "init", None),
             device=arguments.device,
             threads=arguments.threads,
+            processes=Processes(arguments.devices, arguments.nodes, arguments.strategy),
             overwrite=arguments.overwrite,
             quiet=arguments.quiet,
             resume=arguments.resume,
         )
     )
+    if result is None:
+        return
     if result.scores is not None:
         console.print(f"mIoU {100 * result.scores.miou:.2f} on {arguments.val}")
     console.print(f"model: {result.model}", soft_wrap=True)

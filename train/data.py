@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -65,7 +67,6 @@ class PairedDomains(Dataset[PairedBatch]):
         target: frames without labels, or None.
         seed: of the run.
         rare_classes: chooses the source's frames, or None for walks through all of them.
-        rank, world_size: this process's place among those that share a step.
     """
 
     def __init__(
@@ -77,13 +78,17 @@ class PairedDomains(Dataset[PairedBatch]):
         preprocessing: Preprocessing,
         seed: int,
         rare_classes: RareClassSampler | None = None,
-        rank: int = 0,
-        world_size: int = 1,
     ) -> None:
         self._source, self._target = source, target
         self._settings, self._light, self._preprocessing = settings, light, preprocessing
-        self._seed, self._rank, self._world_size = seed, rank, world_size
+        self._seed, self._rank, self._world_size = seed, 0, 1
         self._rare_classes = rare_classes
+
+    def for_process(self, rank: int, world_size: int) -> PairedDomains:
+        """The share of one process among those that make a step together."""
+        share = copy.copy(self)
+        share._rank, share._world_size = rank, world_size
+        return share
 
     def __getitem__(self, step: int) -> PairedBatch:
         target = None if self._target is None else self._batch(self._target, _TARGET, step)
@@ -126,21 +131,33 @@ def _label(sample: Frame, domain: int) -> NDArray[np.uint8]:
     return usable
 
 
-def paired_loader(
-    domains: PairedDomains, first_step: int, last_step: int, workers: int
-) -> DataLoader[PairedBatch]:
-    """Load the batches `first_step` to `last_step`, the last not included.
+class PairedLoading(LightningDataModule):
+    """Loads the batches `first` to `last`, the last not included, for the process it is in.
 
-    Its length is `last_step`: it is one pass that may begin in the middle.
+    The loader's length is `last`: it is one pass that may begin in the middle.
     """
-    return DataLoader(
-        domains,
-        batch_size=None,
-        sampler=_Numbers(first_step, last_step),
-        num_workers=workers,
-        worker_init_fn=_single_thread,
-        pin_memory=False,
-    )
+
+    def __init__(self, domains: PairedDomains, first: int, last: int, workers: int) -> None:
+        super().__init__()
+        self._domains, self._numbers, self._workers = domains, _Numbers(first, last), workers
+
+    def setup(self, stage: str) -> None:
+        assert self.trainer is not None
+        self._domains = self._domains.for_process(self.trainer.global_rank, self.trainer.world_size)
+
+    def first_batches(self, count: int) -> Iterator[PairedBatch]:
+        """The first batches of the process it is in, whatever the loader begins with."""
+        return (self._domains[number] for number in range(count))
+
+    def train_dataloader(self) -> DataLoader[PairedBatch]:
+        return DataLoader(
+            self._domains,
+            batch_size=None,
+            sampler=self._numbers,
+            num_workers=self._workers,
+            worker_init_fn=_single_thread,
+            pin_memory=False,
+        )
 
 
 class _Numbers(Sampler[int]):

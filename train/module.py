@@ -14,7 +14,7 @@ from cfcontra.label_space import IGNORE_INDEX
 from cfcontra.metadata import ModelMetadata
 from cfcontra.models import SegmentationModel
 
-from .data import DomainBatch, PairedBatch
+from .data import DomainBatch, PairedBatch, PairedLoading
 from .methods import StepInput, build_method
 from .optim import build_optimizer, poly_schedule
 from .recipe import Recipe, Stage
@@ -29,6 +29,7 @@ class AdaptationModule(LightningModule):
         recipe: all settings.
         stage: the stage of the recipe to run.
         class_weights: `[C]` for the cross-entropy, or None.
+        resumed: whether a checkpoint brings what the first step needs.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class AdaptationModule(LightningModule):
         recipe: Recipe,
         stage: Stage,
         class_weights: Tensor | None = None,
+        resumed: bool = False,
     ) -> None:
         super().__init__()
         # Channels last is the layout that convolutions are fast in, on CPUs and tensor cores.
@@ -44,6 +46,7 @@ class AdaptationModule(LightningModule):
         self.metadata: ModelMetadata = checkpoint.metadata
         self.recipe, self.stage = recipe, stage
         self.method = build_method(self.network, stage, class_weights, self._normalize)
+        self._resumed = resumed
         self._scale_before = 0.0
 
     def configure_optimizers(self) -> Any:
@@ -56,6 +59,17 @@ class AdaptationModule(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def on_train_start(self) -> None:
+        """Let the method look at some batches; all processes look together."""
+        if self.method.prepares and not self._resumed:
+            loading: PairedLoading = self.trainer.datamodule  # type: ignore[attr-defined]
+            batches = loading.first_batches(self.stage.contrast.init_batches)
+            self.eval()
+            with self.trainer.precision_plugin.forward_context():
+                self.method.prepare(self.network, map(self.step_input, batches))
+        # A loaded network is in evaluation mode, and Lightning keeps the mode it finds.
+        self.train()
 
     def step_input(self, batch: PairedBatch) -> StepInput:
         """Restyle the source after the target; values 0–1, on the device."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import warnings
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import yaml
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from cfcontra import __version__
@@ -33,7 +35,7 @@ from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from .class_statistics import RareClassSampler, class_weights, count_classes
-from .data import PairedDomains, loader_workers, paired_loader
+from .data import PairedDomains, PairedLoading, loader_workers
 from .evaluate import evaluate_backend
 from .methods import target_terms
 from .module import AdaptationModule
@@ -44,6 +46,43 @@ from .resuming import LAST, AtomicCheckpointIO, Checkpoints, keep_earlier_log, r
 from .settings import DataSettings
 
 LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """How many processes make a step together.
+
+    Attributes:
+        devices: processes on this machine: one a GPU, or so many on the CPU.
+        nodes: machines.
+        strategy: Lightning's name of a way that keeps the whole network in each process.
+    """
+
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "ddp"
+
+    def placement(self, device: torch.device) -> dict[str, Any]:
+        """Lightning's arguments for it; `device` is the one where there is one process.
+
+        Raises:
+            InputError: fewer than one process or machine, or more processes than GPUs.
+        """
+        if min(self.devices, self.nodes) < 1:
+            raise InputError("--devices and --nodes: give 1 or more.")
+        if device.type == "cuda" and self.devices > torch.cuda.device_count():
+            raise InputError(
+                f"--devices {self.devices}: only {torch.cuda.device_count()} GPUs found. "
+                "Use fewer, or --device cpu."
+            )
+        if self.devices * self.nodes > 1:
+            return {
+                "devices": self.devices,
+                "num_nodes": self.nodes,
+                "strategy": self.strategy,
+                "sync_batchnorm": device.type == "cuda",  # which torch has for GPUs only
+            }
+        return {"devices": [device.index or 0] if device.type == "cuda" else 1}
 
 
 @dataclass(frozen=True)
@@ -68,9 +107,16 @@ class RunRequest:
     init: Path | None = None
     device: str = "auto"
     threads: int | None = None
+    processes: Processes = Processes()
     overwrite: bool = False
     quiet: bool = False
     resume: bool = False
+
+    def threads_each(self, device: torch.device) -> int | None:
+        """CPU threads of each process; None for one that has the machine to itself."""
+        if self.threads is None and device.type == "cpu" and self.processes.devices > 1:
+            return max(1, (os.cpu_count() or 1) // self.processes.devices)
+        return self.threads
 
     def about(self) -> dict[str, Any]:
         """What must be the same for a run to be the same."""
@@ -79,6 +125,7 @@ class RunRequest:
             "source": self.source,
             "target": self.target,
             "init": None if self.init is None else str(self.init),
+            "processes": self.processes.devices * self.processes.nodes,
             "recipe": self.recipe.to_dict(),
         }
 
@@ -91,19 +138,26 @@ class RunResult:
     scores: Scores | None
 
 
-def run(request: RunRequest) -> RunResult:
+def run(request: RunRequest) -> RunResult | None:
     """Train or adapt.
+
+    Returns:
+        The result; None in processes that only help with the steps.
 
     Raises:
         InputError: anything about the request, the data or the disk that does not work;
             nothing is written to `model.pt` then.
     """
+    if _rank():
+        request = replace(request, quiet=True)
+        logging.getLogger("cfcontra").setLevel(logging.ERROR)
     model_path = request.folder / "model.pt"
     prepare_output(model_path, request.overwrite)
     recipe, stage = request.recipe, getattr(request.recipe, request.stage)
     done = read_progress(request.folder, request.about()) if request.resume else 0
     device = resolve_device(request.device)
-    set_threads(request.threads)
+    placement = request.processes.placement(device)
+    set_threads(request.threads_each(device))
     keep_freed_memory()
     label_space = get_label_space(recipe.label_space)
     source = CachedDataset(open_dataset(request.source, label_space))
@@ -117,8 +171,9 @@ def run(request: RunRequest) -> RunResult:
     seed_everything(recipe.seed, verbose=False)
     checkpoint = _initial_checkpoint(request, label_space)
     weights, rare_classes = _balance(source, recipe.data, stage)
-    module = AdaptationModule(checkpoint, recipe, stage, weights)
-    atomic_write_text(request.folder / "recipe.yaml", yaml.safe_dump(recipe.to_dict()))
+    module = AdaptationModule(checkpoint, recipe, stage, weights, request.resume)
+    if not _rank():
+        _lay_out(request, done)
     domains = PairedDomains(
         source,
         target,
@@ -128,7 +183,9 @@ def run(request: RunRequest) -> RunResult:
         recipe.seed,
         rare_classes,
     )
-    _fit(module, request, domains, val, device, done)
+    trainer = _fit(module, request, domains, val, device, placement, done)
+    if not trainer.is_global_zero:
+        return None
     trained = Checkpoint(module.network.cpu().eval(), checkpoint.metadata)
     scores = None
     if val is not None:
@@ -136,6 +193,19 @@ def run(request: RunRequest) -> RunResult:
     record = _training_record(request, stage, scores)
     save_checkpoint(model_path, trained.model.cpu(), replace(trained.metadata, training=record))
     return RunResult(model_path, scores)
+
+
+def _rank() -> int:
+    """Number of the process as its environment says, known before the processes meet."""
+    return int(getattr(rank_zero_only, "rank", 0))
+
+
+def _lay_out(request: RunRequest, done: int) -> None:
+    atomic_write_text(request.folder / "recipe.yaml", yaml.safe_dump(request.recipe.to_dict()))
+    if request.resume:
+        keep_earlier_log(request.folder, done)
+    else:
+        (request.folder / LAST).unlink(missing_ok=True)
 
 
 def _balance(
@@ -192,8 +262,9 @@ def _fit(
     domains: PairedDomains,
     val: SegmentationDataset | None,
     device: torch.device,
+    placement: dict[str, Any],
     done: int,
-) -> None:
+) -> Trainer:
     recipe, stage = request.recipe, module.stage
     callbacks: list[Callback] = [
         LearningRateMonitor("step"),
@@ -209,13 +280,6 @@ def _fit(
     LOGGER.info(
         "%s: %s, %d steps, %s on %s", request.stage, stage.method, stage.steps, precision, device
     )
-    if request.resume:
-        keep_earlier_log(request.folder, done)
-    else:
-        (request.folder / LAST).unlink(missing_ok=True)
-        _prepare(module, domains, device, precision)
-    # A loaded network is in evaluation mode, and Lightning keeps the mode it finds.
-    module.train()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\.")
@@ -223,7 +287,7 @@ def _fit(
         warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
         trainer = Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
-            devices=[device.index or 0] if device.type == "cuda" else 1,
+            **placement,
             precision=precision,
             max_steps=stage.steps,
             gradient_clip_val=stage.optimizer.clip or None,
@@ -242,25 +306,13 @@ def _fit(
         batches = stage.steps * stage.optimizer.accumulate
         trainer.fit(
             module,
-            paired_loader(domains, done, batches, workers),
+            datamodule=PairedLoading(domains, done, batches, workers),
             ckpt_path=request.folder / LAST if request.resume else None,
             weights_only=True,
         )
     if trainer.interrupted:
         raise KeyboardInterrupt
-
-
-def _prepare(
-    module: AdaptationModule, domains: PairedDomains, device: torch.device, precision: str
-) -> None:
-    if not module.method.prepares:
-        return
-    module.to(device).eval()
-    batches = (
-        module.step_input(domains[step]) for step in range(module.stage.contrast.init_batches)
-    )
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-        module.method.prepare(module.network, batches)
+    return trainer
 
 
 def _loggers(request: RunRequest) -> list[Any]:

@@ -51,8 +51,10 @@ class FrozenStages(nn.Module):
             for block in stage:
                 block.conv2.dilation = block.conv2.padding = (dilation, dilation)
 
-    def _norms(self) -> list[nn.BatchNorm2d]:
-        return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+    def _norms(self) -> list[nn.Module]:
+        # Several processes turn the one kind into the other.
+        kinds = (nn.BatchNorm2d, nn.SyncBatchNorm)
+        return [module for module in self.modules() if isinstance(module, kinds)]
 
     def train(self, mode: bool = True) -> FrozenStages:
         super().train(mode)

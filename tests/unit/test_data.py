@@ -13,7 +13,7 @@ from cfcontra.datasets import open_dataset
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.train.augmentation import augment
-from cfcontra.train.data import PairedDomains, loader_workers, paired_loader
+from cfcontra.train.data import PairedDomains, PairedLoading, loader_workers
 from cfcontra.train.settings import DataSettings, LightSettings
 
 SPACE = LABEL_SPACES["camvid11"]
@@ -41,7 +41,7 @@ def test_workers_left_open_follow_the_device() -> None:
 def test_a_step_is_the_same_in_any_process_and_order(domains: PairedDomains) -> None:
     direct = [domains[step] for step in (4, 3, 5)]
     for workers in (0, 2):
-        loaded = list(paired_loader(domains, 3, 6, workers))
+        loaded = list(PairedLoading(domains, 3, 6, workers).train_dataloader())
         for batch, step in zip(loaded, (3, 4, 5), strict=True):
             again = direct[{4: 0, 3: 1, 5: 2}[step]]
             assert torch.equal(batch.source.images, again.source.images)
@@ -63,10 +63,8 @@ def test_processes_of_one_step_share_out_the_frames(
     whole = PairedDomains(
         source, None, replace(SETTINGS, batch_size=4), LIGHT, Preprocessing((32, 48)), 1
     )[1]
-    parts = [
-        PairedDomains(source, None, SETTINGS, LIGHT, Preprocessing((32, 48)), 1, None, rank, 2)[1]
-        for rank in (0, 1)
-    ]
+    alone = PairedDomains(source, None, SETTINGS, LIGHT, Preprocessing((32, 48)), 1)
+    parts = [alone.for_process(rank, 2)[1] for rank in (0, 1)]
     assert torch.equal(whole.source.images, torch.cat([p.source.images for p in parts]))
 
 
