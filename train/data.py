@@ -125,6 +125,11 @@ def _label(sample: Frame, domain: int) -> NDArray[np.uint8]:
     if domain == _SOURCE:
         assert sample.label is not None, "a source data set is opened with labels"
         return sample.label
+    return usable_pixels(sample)
+
+
+def usable_pixels(sample: Frame) -> NDArray[np.uint8]:
+    """0 where a frame's pixels may be learned from, 255 elsewhere; never its label."""
     usable = np.zeros(sample.image.shape[:2], dtype=np.uint8)
     if sample.ignore is not None:
         usable[sample.ignore] = IGNORE_INDEX

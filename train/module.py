@@ -45,7 +45,7 @@ class AdaptationModule(LightningModule):
         self.network: SegmentationModel = checkpoint.model.to(memory_format=torch.channels_last)
         self.metadata: ModelMetadata = checkpoint.metadata
         self.recipe, self.stage = recipe, stage
-        self.method = build_method(self.network, stage, class_weights, self._normalize)
+        self.method = build_method(self.network, stage, class_weights, self.normalize)
         self._resumed = resumed
         self._scale_before = 0.0
 
@@ -115,7 +115,8 @@ class AdaptationModule(LightningModule):
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         return batch  # `step_input` moves what is needed
 
-    def _normalize(self, images: Tensor) -> Tensor:
+    def normalize(self, images: Tensor) -> Tensor:
+        """From values 0–1 to what the network takes."""
         preprocessing = self.metadata.preprocessing
         mean = images.new_tensor(preprocessing.mean).view(1, 3, 1, 1)
         std = images.new_tensor(preprocessing.std).view(1, 3, 1, 1)

@@ -34,6 +34,7 @@ from .settings import (
     NonNegative,
     OptimizerSettings,
     Positive,
+    SelectionSettings,
     Share,
     StyleSettings,
     TeacherSettings,
@@ -73,6 +74,7 @@ class Stage:
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     mixing: MixingSettings = field(default_factory=MixingSettings)
     masking: MaskingSettings = field(default_factory=MaskingSettings)
+    selection: SelectionSettings = field(default_factory=SelectionSettings)
 
 
 @dataclass(frozen=True)

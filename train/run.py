@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import yaml
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
@@ -34,6 +34,7 @@ from cfcontra.models.pretrained import load_pretrained
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.torch_backend import TorchBackend
 
+from .averaging import WeightAverage
 from .class_statistics import RareClassSampler, class_weights, count_classes
 from .data import PairedDomains, PairedLoading, loader_workers
 from .evaluate import evaluate_backend
@@ -43,7 +44,9 @@ from .precision import choose_precision
 from .progress import StepProgress, Validation
 from .recipe import Recipe, Stage, StageName
 from .resuming import LAST, AtomicCheckpointIO, Checkpoints, keep_earlier_log, read_progress
+from .selection import Selection
 from .settings import DataSettings
+from .target_probe import TargetProbe
 
 LOGGER = logging.getLogger(__name__)
 
@@ -183,7 +186,8 @@ def run(request: RunRequest) -> RunResult | None:
         recipe.seed,
         rare_classes,
     )
-    trainer = _fit(module, request, domains, val, device, placement, done)
+    selection = None if target is None else _selection(module, target, device)
+    trainer = _fit(module, request, domains, val, selection, device, placement, done)
     if not trainer.is_global_zero:
         return None
     trained = Checkpoint(module.network.cpu().eval(), checkpoint.metadata)
@@ -191,6 +195,8 @@ def run(request: RunRequest) -> RunResult | None:
     if val is not None:
         scores = evaluate_backend(TorchBackend(trained, str(device)), val)
     record = _training_record(request, stage, scores)
+    if selection is not None:
+        record["selection"] = selection.record()
     save_checkpoint(model_path, trained.model.cpu(), replace(trained.metadata, training=record))
     return RunResult(model_path, scores)
 
@@ -230,6 +236,17 @@ def check_stage(stage: Stage, target: SegmentationDataset | None) -> None:
         )
 
 
+def _selection(
+    module: AdaptationModule, target: SegmentationDataset, device: torch.device
+) -> Selection | None:
+    settings = module.stage.selection
+    if settings.score == "last" and not settings.log_all:
+        return None
+    preprocessing = module.metadata.preprocessing
+    probe = TargetProbe(target, preprocessing, settings.frames, module.normalize, device)
+    return Selection(probe, settings, module.stage.steps)
+
+
 def _initial_checkpoint(request: RunRequest, label_space: LabelSpace) -> Checkpoint:
     recipe = request.recipe
     preprocessing = Preprocessing(recipe.data.work_size)
@@ -261,6 +278,7 @@ def _fit(
     request: RunRequest,
     domains: PairedDomains,
     val: SegmentationDataset | None,
+    selection: Selection | None,
     device: torch.device,
     placement: dict[str, Any],
     done: int,
@@ -271,7 +289,9 @@ def _fit(
         Checkpoints(request.folder, stage.checkpoint_every, request.about()),
     ]
     if stage.ema:
-        callbacks.append(EMAWeightAveraging(decay=stage.ema))
+        callbacks.append(WeightAverage(decay=stage.ema))
+    if selection is not None:
+        callbacks.append(selection)
     if val is not None and stage.val_every:
         callbacks.append(Validation(val, stage.val_every))
     if not request.quiet:

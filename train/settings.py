@@ -221,3 +221,30 @@ class MaskingSettings:
     share: Share = 0.7
     jitter: Share = 0.25
     blur: Share = 0.5
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """Which of a run's networks is kept, decided without labels of the target.
+
+    Attributes:
+        score: of `target_probe`; `last` keeps the last network whatever it scores.
+        candidates: networks that are compared, evenly spaced over the steps.
+        frames: target frames they are scored on.
+        log_all: also log all other scores, for comparing them.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    score: Literal[
+        "last",
+        "certainty",
+        "mutual-information",
+        "density",
+        "transfer",
+        "consistency",
+        "mixing",
+        "averaging",
+    ] = "last"
+    candidates: Positive = 8
+    frames: Positive = 32
+    log_all: bool = False

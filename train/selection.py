@@ -1,0 +1,101 @@
+"""Which of a run's networks is kept: by scores that need no label of the target."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from cfcontra.models import SegmentationModel
+
+from .averaging import result_network
+from .module import AdaptationModule
+from .settings import SelectionSettings
+from .target_probe import SCORES, ScoreName, TargetProbe
+
+LOGGER = logging.getLogger(__name__)
+
+
+class Selection(Callback):
+    """Scores the run's network now and then, and ends the run with the best one's weights.
+
+    Looks at what the run would end with, the weight average where there is one, and
+    changes neither it nor any randomness of the run. A tie goes to the later network.
+
+    Args:
+        probe: the target frames it is scored on.
+        settings: by which score, and how often.
+        steps: of the run.
+    """
+
+    def __init__(self, probe: TargetProbe, settings: SelectionSettings, steps: int) -> None:
+        self._probe, self._settings, self._steps = probe, settings, steps
+        count = min(settings.candidates, steps)
+        self._due = {round(steps * (number + 1) / count) for number in range(count)}
+        self._best: dict[str, Any] | None = None
+        self.candidates: dict[int, float] = {}
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
+    ) -> None:
+        step = trainer.global_step
+        if step not in self._due or step in self.candidates or not trainer.is_global_zero:
+            return
+        assert isinstance(pl_module, AdaptationModule)
+        network = result_network(trainer, pl_module)
+        scores = self._score(network, pl_module)
+        for logger in trainer.loggers:  # at once, not at the next step that is logged anyway
+            logger.log_metrics({f"label_free/{k}": v for k, v in scores.items()}, step - 1)
+        score = float(step) if self._settings.score == "last" else scores[self._settings.score]
+        self.candidates[step] = score
+        if self._best is None or score >= self._best["score"]:
+            self._best = {"step": step, "score": score, "state": _copied(network)}
+
+    def _score(self, network: SegmentationModel, module: AdaptationModule) -> dict[str, float]:
+        chosen = self._settings.score
+        names: tuple[ScoreName, ...] = (chosen,) if chosen != "last" else ()
+        names = SCORES if self._settings.log_all else names
+        other = module.network if network is not module.network else None
+        modes = [(part, part.training) for part in (network, other) if part is not None]
+        for part, _ in modes:
+            part.eval()
+        with torch.autocast(module.device.type, enabled=False):
+            scores = self._probe.scores(network, names, other)
+        for part, training in modes:
+            part.train(training)
+        return scores
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._best is None or self._best["step"] == max(self.candidates):
+            return
+        assert isinstance(pl_module, AdaptationModule)
+        pl_module.network.load_state_dict(self._best["state"])
+        LOGGER.info(
+            "kept the network of step %d of %d by its %s on target frames",
+            self._best["step"],
+            self._steps,
+            self._settings.score,
+        )
+
+    def record(self) -> dict[str, Any]:
+        """What was chosen, and from what, for the model's metadata."""
+        assert self._best is not None
+        return {
+            "score": self._settings.score,
+            "step": self._best["step"],
+            "candidates": {str(step): round(value, 5) for step, value in self.candidates.items()},
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best, "candidates": self.candidates}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._best, self.candidates = state_dict["best"], state_dict["candidates"]
+
+
+def _copied(network: SegmentationModel) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
