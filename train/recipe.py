@@ -53,6 +53,9 @@ class Stage:
         aux_weight: weight of the auxiliary classifier's cross-entropy.
         class_balance: exponent of inverse class frequency in the cross-entropy, 0 is off.
         ema: decay of the weight average that is kept as the result, 0 is off.
+        target_warmup: steps before anything is learned from the target's predictions, which
+            are wrong at first where the domains differ much; restyled source frames, the
+            source's contrast and batch statistics prepare them.
         val_every: steps between validations, 0 for the end only.
         checkpoint_every: steps between checkpoints that a stopped run goes on from.
     """
@@ -63,6 +66,7 @@ class Stage:
     aux_weight: NonNegative = 0.1
     class_balance: Share = 0.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    target_warmup: Annotated[int, Field(ge=0)] = 0
     val_every: Annotated[int, Field(ge=0)] = 0
     checkpoint_every: Positive = 500
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)

@@ -142,7 +142,6 @@ class ContrastSettings:
         stride: pixels of the input per contrasted feature; features that lie closer are
             taken on this grid only.
         init_batches: batches from which the banks are initialised.
-        warmup: steps before target features and the target bank take part.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -162,7 +161,6 @@ class ContrastSettings:
     pixels_per_class: Annotated[int, Field(ge=0)] = 0
     stride: Positive = 8
     init_batches: Positive = 16
-    warmup: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from cfcontra.train.methods import METHODS, Method, StepInput, build_method
 from cfcontra.train.methods.contrast import Contrast
 from cfcontra.train.module import AdaptationModule
 from cfcontra.train.recipe import Recipe, Stage
-from cfcontra.train.settings import ContrastSettings
+from cfcontra.train.settings import ContrastSettings, MaskingSettings
 
 SPACE = LABEL_SPACES["camvid11"]
 
@@ -128,13 +128,15 @@ def test_all_ignored_source_gives_finite_losses_and_gradients() -> None:
 
 
 def test_four_terms_and_warm_up() -> None:
-    model, method, _ = _method(warmup=5)
+    torch.manual_seed(0)
+    model = build_model("light", SPACE.num_classes)
+    masking = MaskingSettings(weight=1.0)
+    method = build_method(model, Stage(method="cfcontra", target_warmup=5, masking=masking), None)
     names = {"source_to_source", "target_to_target", "target_to_source", "source_to_target"}
     method.prepare(model, [_batch(0)])
-    early = {k for k in method.losses(model, _batch(0), 4) if k.startswith("contrast")}
-    late = {k for k in method.losses(model, _batch(0), 5) if k.startswith("contrast")}
-    assert early == {"contrast_source_to_source"}
-    assert late == {f"contrast_{name}" for name in names}
+    early, late = (set(method.losses(model, _batch(0), step)) for step in (4, 5))
+    assert early == {"segmentation", "contrast_source_to_source"}
+    assert late == {f"contrast_{name}" for name in names} | {"segmentation", "entropy", "masking"}
 
 
 def test_methods_nest_as_the_ablation_says() -> None:

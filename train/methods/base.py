@@ -44,6 +44,7 @@ class Step:
 
     Attributes:
         index: number of the step.
+        warm: whether it comes after the warm-up, so that the target may be learned from.
         source: the student's output on source frames.
         target: its output on target frames, or None where no term sees them.
         valid: bool `[M, h, w]` at the target logits' size, beside `target`.
@@ -56,13 +57,14 @@ class Step:
     def __init__(
         self,
         index: int,
+        warm: bool,
         batch: StepInput,
         model: SegmentationModel,
         teacher: Teacher | None,
         normalize: Normalize,
         sees_target: bool,
     ) -> None:
-        self.index, self.batch = index, batch
+        self.index, self.warm, self.batch = index, warm, batch
         self._model, self._teacher, self._normalize = model, teacher, normalize
         self.target, self.valid = None, None
         if not sees_target:
@@ -102,11 +104,13 @@ class Term(nn.Module):
         sees_target: whether the student must pass over target frames beside the source.
         needs_teacher: whether it asks for the teacher's pseudo-labels.
         prepares: whether it looks at some steps before the first.
+        waits: whether it has no part in the steps of the warm-up.
     """
 
     sees_target: bool = False
     needs_teacher: bool = False
     prepares: bool = False
+    waits: bool = True
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         """Weighted losses by name; the sum of all terms' is minimised."""
@@ -144,18 +148,21 @@ class Method(nn.Module):
         super().__init__()
         self.terms = nn.ModuleList(terms)
         self._terms, self._normalize = list(terms), normalize
+        self._warmup = stage.target_warmup
         self.prepares = any(term.prepares for term in terms)
         self._sees_target = any(term.sees_target for term in terms)
         needs_teacher = any(term.needs_teacher for term in terms)
         self.teacher = Teacher(model, stage.teacher) if needs_teacher else None
 
     def _step(self, model: SegmentationModel, batch: StepInput, index: int) -> Step:
-        return Step(index, batch, model, self.teacher, self._normalize, self._sees_target)
+        warm = index >= self._warmup
+        return Step(index, warm, batch, model, self.teacher, self._normalize, self._sees_target)
 
     def losses(self, model: SegmentationModel, batch: StepInput, step: int) -> dict[str, Tensor]:
         """All terms' weighted losses by name."""
         seen = self._step(model, batch, step)
-        return {name: loss for term in self._terms for name, loss in term.losses(seen).items()}
+        active = [term for term in self._terms if seen.warm or not term.waits]
+        return {name: loss for term in active for name, loss in term.losses(seen).items()}
 
     @torch.no_grad()
     def prepare(self, model: SegmentationModel, batches: Iterable[StepInput]) -> None:

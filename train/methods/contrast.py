@@ -35,6 +35,7 @@ class Contrast(Term):
 
     sees_target = True
     prepares = True
+    waits = False  # the source's own contrast begins at once
 
     def __init__(self, model: SegmentationModel, settings: ContrastSettings) -> None:
         super().__init__()
@@ -57,7 +58,7 @@ class Contrast(Term):
         self._pending.append((_detached(source), _detached(target)))
         self._labelled_share = float((target[1] != IGNORE_INDEX).float().mean())
         terms = [("source_to_source", settings.source_to_source, source, self.source_bank)]
-        if step.index >= settings.warmup:
+        if step.warm:
             terms += [
                 ("target_to_target", settings.target_to_target, target, self.target_bank),
                 ("target_to_source", settings.target_to_source, target, self.source_bank),

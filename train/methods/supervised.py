@@ -11,6 +11,7 @@ from .base import Step, Term
 class Supervised(Term):
     """Cross-entropy of the main and, where there is one, the auxiliary classifier."""
 
+    waits = False
     class_weights: Tensor | None
 
     def __init__(self, aux_weight: float, class_weights: Tensor | None) -> None:
