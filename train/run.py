@@ -65,8 +65,12 @@ class Processes:
     nodes: int = 1
     strategy: str = "ddp"
 
-    def placement(self, device: torch.device) -> dict[str, Any]:
-        """Lightning's arguments for it; `device` is the one where there is one process.
+    def placement(self, device: torch.device, rests: bool) -> dict[str, Any]:
+        """Lightning's arguments for it.
+
+        Args:
+            device: the one to take where there is one process.
+            rests: whether some parameters have no gradient in some steps.
 
         Raises:
             InputError: fewer than one process or machine, or more processes than GPUs.
@@ -79,10 +83,11 @@ class Processes:
                 "Use fewer, or --device cpu."
             )
         if self.devices * self.nodes > 1:
+            resting = rests and self.strategy == "ddp"
             return {
                 "devices": self.devices,
                 "num_nodes": self.nodes,
-                "strategy": self.strategy,
+                "strategy": "ddp_find_unused_parameters_true" if resting else self.strategy,
                 "sync_batchnorm": device.type == "cuda",  # which torch has for GPUs only
             }
         return {"devices": [device.index or 0] if device.type == "cuda" else 1}
@@ -159,7 +164,6 @@ def run(request: RunRequest) -> RunResult | None:
     recipe, stage = request.recipe, getattr(request.recipe, request.stage)
     done = read_progress(request.folder, request.about()) if request.resume else 0
     device = resolve_device(request.device)
-    placement = request.processes.placement(device)
     set_threads(request.threads_each(device))
     keep_freed_memory()
     label_space = get_label_space(recipe.label_space)
@@ -175,6 +179,7 @@ def run(request: RunRequest) -> RunResult | None:
     checkpoint = _initial_checkpoint(request, label_space)
     weights, rare_classes = _balance(source, recipe.data, stage)
     module = AdaptationModule(checkpoint, recipe, stage, weights, request.resume)
+    placement = request.processes.placement(device, module.method.rests)
     if not _rank():
         _lay_out(request, done)
     domains = PairedDomains(

@@ -75,6 +75,26 @@ def test_two_processes_have_the_banks_of_one_with_the_whole_batch(
         assert not bool(bank["seen"][_CLASSES - 1])
 
 
+def test_two_processes_bear_parameters_that_rest_during_the_warm_up(
+    tmp_path: Path, make_folder: Callable[..., Path]
+) -> None:
+    make_folder(tmp_path / "day", frames=5)
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(RECIPE))
+    ended = subprocess.run(
+        [
+            *(str(Path(sys.executable).parent / "cfcontra-adapt"), "--recipe", "small.yaml"),
+            *("--source", "folder:day", "--target", "folder:day", "--run", "advent", "--quiet"),
+            *("--device", "cpu", "--devices", "2", "--method", "advent", "--target_warmup", "2"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_a_run_of_two_processes_and_its_resuming(
     tmp_path: Path, make_folder: Callable[..., Path], model_file: Path
 ) -> None:

@@ -136,7 +136,12 @@ class Term(nn.Module):
 
 
 class Method(nn.Module):
-    """The terms of one stage, over one student and, where a term needs it, one teacher."""
+    """The terms of one stage, over one student and, where a term needs it, one teacher.
+
+    Attributes:
+        prepares: whether a term looks at some steps before the first.
+        rests: whether some parameters have no gradient during the warm-up.
+    """
 
     def __init__(
         self,
@@ -149,6 +154,7 @@ class Method(nn.Module):
         self.terms = nn.ModuleList(terms)
         self._terms, self._normalize = list(terms), normalize
         self._warmup = stage.target_warmup
+        self.rests = bool(self._warmup) and any(t.waits and [*t.parameters()] for t in terms)
         self.prepares = any(term.prepares for term in terms)
         self._sees_target = any(term.sees_target for term in terms)
         needs_teacher = any(term.needs_teacher for term in terms)
