@@ -20,7 +20,7 @@ import torch
 from torchmetrics.functional import spearman_corrcoef
 
 from cfcontra.checkpoint import load_checkpoint
-from cfcontra.train.report import read_curves
+from cfcontra.train.curves import read_curves
 from cfcontra.train.target_probe import SCORES
 
 Candidates = dict[int, tuple[float, dict[str, float]]]

@@ -35,12 +35,14 @@ class LabelSpace:
         colors: one RGB colour per class, 0–255.
         raw_ids: id as stored in label files → train id or `IGNORE_INDEX`. Empty
             means that files hold train ids themselves (and 255 for ignored).
+        subsets: name → classes whose mean IoU is reported beside that of all.
     """
 
     name: str
     classes: tuple[str, ...]
     colors: tuple[Color, ...]
     raw_ids: Mapping[int, int] = field(default_factory=dict)
+    subsets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         where = f"label space '{self.name}'"
@@ -57,6 +59,11 @@ class LabelSpace:
                 raise InputError(
                     f"{where} maps a raw id to train id {train_id}, which no class has."
                 )
+        for subset, names in self.subsets.items():
+            strange = [name for name in names if name not in self.classes]
+            if strange or not names:
+                wrong = f"names {', '.join(strange)}, no class" if strange else "is empty"
+                raise InputError(f"{where}: subset '{subset}' {wrong}.")
 
     @property
     def num_classes(self) -> int:
@@ -126,6 +133,7 @@ class LabelSpace:
             "classes": list(self.classes),
             "colors": [list(color) for color in self.colors],
             "raw_ids": {str(raw): train for raw, train in self.raw_ids.items()},
+            "subsets": {name: list(classes) for name, classes in self.subsets.items()},
         }
 
     @classmethod
@@ -143,11 +151,16 @@ class LabelSpace:
                 raw_ids={
                     int(raw): int(train) for raw, train in (data.get("raw_ids") or {}).items()
                 },
+                subsets={
+                    str(name): tuple(str(entry) for entry in classes)
+                    for name, classes in (data.get("subsets") or {}).items()
+                },
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{where}: not a label space ({error}). It needs `name`, `classes`, `colors` "
-                "(one [R, G, B] per class) and optionally `raw_ids` (id in the files: train id)."
+                "(one [R, G, B] per class) and optionally `raw_ids` (id in the files: train id) "
+                "and `subsets` (name: classes scored together)."
             ) from error
 
 
@@ -213,7 +226,15 @@ _CAMVID: tuple[tuple[str, Color], ...] = (
 
 def _cityscapes(name: str, without: set[str]) -> LabelSpace:
     kept = [entry for entry in _CITYSCAPES if entry[0] not in without]
-    return LabelSpace(name, tuple(entry[0] for entry in kept), tuple(entry[1] for entry in kept))
+    classes = tuple(entry[0] for entry in kept)
+    # What results on SYNTHIA are stated in, whatever else a model knows.
+    protocols = {"16 classes": _NOT_IN_SYNTHIA, "13 classes": _NOT_IN_THIRTEEN}
+    subsets = {
+        title: tuple(entry for entry in classes if entry not in left_out)
+        for title, left_out in protocols.items()
+        if left_out - without
+    }
+    return LabelSpace(name, classes, tuple(entry[1] for entry in kept), subsets=subsets)
 
 
 LABEL_SPACES: dict[str, LabelSpace] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,11 @@ class Scores:
     class_iou: dict[str, float]
     pixel_accuracy: float
     frames: int
+
+    def mean_over(self, classes: Collection[str]) -> float:
+        """Mean IoU of some classes, those that do not occur left out; NaN where none does."""
+        found = [self.class_iou[name] for name in classes]
+        return float(np.nanmean(found)) if not np.isnan(found).all() else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; NaN becomes None."""

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-from math import isnan
 from pathlib import Path
-
-from rich.table import Table
 
 from cfcontra.command import Parser, console, run_command, set_up_logging
 from cfcontra.errors import InputError
@@ -26,8 +21,10 @@ def adapt(argv: list[str] | None = None) -> int:
 
 
 def evaluate(argv: list[str] | None = None) -> int:
-    """`cfcontra-eval`: scores on labelled data."""
-    return run_command(_evaluate, argv)
+    """`cfcontra-eval`: scores of a model on data with labels or without."""
+    from .evaluate_command import evaluate_command
+
+    return run_command(evaluate_command, argv)
 
 
 def _run_stage(stage: StageName, argv: list[str]) -> None:
@@ -112,48 +109,3 @@ def _overrides(rest: list[str]) -> dict[str, str]:
             value = found
         overrides[key] = value
     return overrides
-
-
-def _evaluate(argv: list[str]) -> None:
-    parser = Parser("eval", "Score a model (.pt or .onnx) on labelled data.")
-    parser.add_argument("model", type=Path, metavar="MODEL", help=".pt or .onnx")
-    parser.add_argument("--data", required=True, metavar="SPEC", help="labelled data")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the scores here")
-    parser.add_device()
-    parser.add_overwrite()
-    arguments = parser.parse_args(argv)
-    set_up_logging(arguments)
-    _score(arguments)
-
-
-def _score(arguments: argparse.Namespace) -> None:
-    from cfcontra.datasets import open_dataset
-    from cfcontra.files import atomic_write_text, prepare_output
-    from cfcontra.runtime import open_backend
-
-    from .evaluate import evaluate_backend
-    from .progress import progress_bar
-
-    if arguments.json is not None:
-        prepare_output(arguments.json, arguments.overwrite)
-    backend = open_backend(arguments.model, arguments.device, arguments.threads)
-    dataset = open_dataset(arguments.data, backend.metadata.label_space)
-    if arguments.quiet:
-        scores = evaluate_backend(backend, dataset)
-    else:
-        with progress_bar() as bar:
-            task = bar.add_task("evaluate", total=len(dataset), status="")
-            scores = evaluate_backend(
-                backend, dataset, lambda done, _: bar.update(task, completed=done)
-            )
-    console.print(f"{arguments.data} · {backend.runtime}", soft_wrap=True, highlight=False)
-    table = Table("class", "IoU")
-    for name, value in scores.class_iou.items():
-        table.add_row(name, "–" if isnan(value) else f"{100 * value:.1f}")
-    table.add_section()
-    table.add_row("mIoU", f"{100 * scores.miou:.2f}")
-    table.add_row("pixel accuracy", f"{100 * scores.pixel_accuracy:.2f}")
-    console.print(table)
-    if arguments.json is not None:
-        content = {"data": arguments.data, **backend.describe(), **scores.to_dict()}
-        atomic_write_text(arguments.json, json.dumps(content, indent=2) + "\n")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 _EPSILON = 1e-12
@@ -55,10 +58,14 @@ def class_agreement(one: Tensor, other: Tensor, num_classes: int) -> float:
         one, other: long `[P]`.
     """
     joint = torch.bincount(one * num_classes + other, minlength=num_classes**2)
-    joint = joint.view(num_classes, num_classes).double()
-    union = joint.sum(0) + joint.sum(1) - joint.diagonal()
-    named = union > 0
-    return float((joint.diagonal()[named] / union[named]).mean())
+    return agreement_of(joint.view(num_classes, num_classes).cpu().numpy())
+
+
+def agreement_of(joint: NDArray[Any]) -> float:
+    """The same from pixel counts `[C, C]` of one prediction's classes by the other's."""
+    hits = np.diagonal(joint).astype(np.float64)
+    union = joint.sum(0) + joint.sum(1) - hits
+    return float((hits[union > 0] / union[union > 0]).mean())
 
 
 def clustering_tendency(features: Tensor, generator: torch.Generator) -> float:

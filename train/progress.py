@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -36,6 +38,17 @@ def progress_bar() -> Progress:
         TextColumn("{task.fields[status]}"),
         console=notes,
     )
+
+
+@contextmanager
+def reported(title: str, total: int, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar for work on frames; yields what is called with frames done and frames in all."""
+    if quiet:
+        yield lambda _, __: None
+        return
+    with progress_bar() as bar:
+        task = bar.add_task(title, total=total, status="")
+        yield lambda done, _: bar.update(task, completed=done)
 
 
 class StepProgress(Callback):

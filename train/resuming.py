@@ -91,7 +91,7 @@ def read_progress(folder: Path, about: dict[str, Any]) -> int:
 
 
 def keep_earlier_log(folder: Path, batches: int) -> None:
-    """Put the log of what was done before aside; `report.read_curves` reads all parts."""
+    """Put the log of what was done before aside; `curves.read_curves` reads all parts."""
     log = folder / "logs" / "metrics.csv"
     if log.is_file():
         log.replace(log.with_name(f"metrics-before-{batches:08d}.csv"))

@@ -65,6 +65,24 @@ class Backend(ABC):
     @abstractmethod
     def _run(self, frames: NDArray[np.uint8]) -> Prediction: ...
 
+    def probabilities(self, frames: NDArray[np.uint8], scale: float = 1.0) -> NDArray[np.float32]:
+        """Class probabilities of frames, for those who average several predictions.
+
+        Args:
+            frames: RGB uint8 `[N, H, W, 3]`.
+            scale: factor on the working size.
+
+        Returns:
+            `[N, C, H, W]` at the frames' own size.
+
+        Raises:
+            InputError: the model file gives masks alone.
+        """
+        raise InputError(
+            f"{self.runtime}: this file gives masks, no probabilities that could be averaged. "
+            "Use the model.pt that it was exported from."
+        )
+
     def describe(self) -> dict[str, Any]:
         """Runtime and device, for records and reports."""
         return {"runtime": self.runtime, "device": self.device}

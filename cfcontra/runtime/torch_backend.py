@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,20 @@ class TorchBackend(Backend):
         confidence = confidence_from_logits(logits, work_size, scaled, (height, width))
         return Prediction(mask.cpu().numpy(), confidence.cpu().numpy())
 
+    @torch.inference_mode()
+    def probabilities(self, frames: NDArray[np.uint8], scale: float = 1.0) -> NDArray[np.float32]:
+        size = frames.shape[1], frames.shape[2]
+        work_height, work_width = self.metadata.preprocessing.work_size
+        work_size = max(32, round(work_height * scale)), max(32, round(work_width * scale))
+        preprocessing = replace(self.metadata.preprocessing, work_size=work_size)
+        scaled = preprocessing.scaled_size(*size)
+        logits = self._model(letterbox(torch.from_numpy(frames).to(self._device), preprocessing))
+        full = F.interpolate(logits.float(), size=work_size, mode="bilinear", align_corners=False)
+        full = full[:, :, : scaled[0], : scaled[1]]
+        full = F.interpolate(full, size=size, mode="bilinear", align_corners=False)
+        probabilities: NDArray[np.float32] = full.softmax(dim=1).cpu().numpy()
+        return probabilities
+
 
 def letterbox(frames: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Frames uint8 `[N, H, W, 3]` → normalised network input float32 `[N, 3, h, w]`."""
@@ -98,6 +113,4 @@ def _nearest(scaled: int, size: int, device: torch.device) -> Tensor:
 
 
 def _with_hash(metadata: ModelMetadata, sha256: str) -> ModelMetadata:
-    from dataclasses import replace
-
     return replace(metadata, checkpoint_sha256=sha256)

@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from cfcontra.train import cli
-from cfcontra.train.report import read_curves
+from cfcontra.train.curves import read_curves
 from cfcontra.train.resuming import LAST
 
 RECIPE = {
