@@ -84,7 +84,7 @@ def main() -> None:
     arguments = parser.parse_args()
     setting = settings(arguments.setting, arguments.data)
     folder = arguments.folder / arguments.setting
-    common = ["--recipe", setting.recipe, "--source", setting.source, "--overwrite"]
+    common = ["--recipe", setting.recipe, "--source", setting.source, "--overwrite", "--no-report"]
     common += ["--seed", arguments.seed, "--device", arguments.device]
     source = folder / "source-only"
     runs: list[tuple[str, Path, list[str]]] = [("source-only", source, [])]

@@ -10,7 +10,8 @@ from cfcontra import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("cfcontra.train.cli:train", "train a segmenter on a labelled source"),
     "adapt": ("cfcontra.train.cli:adapt", "adapt it to an unlabelled target"),
-    "eval": ("cfcontra.train.cli:evaluate", "score a model on labelled data"),
+    "eval": ("cfcontra.train.cli:evaluate", "score a model, with labels or without"),
+    "report": ("cfcontra.train.cli:report", "write the page of a finished run"),
     "export": ("cfcontra.export.cli:main", "write a certified, self-describing model file"),
     "segment": ("cfcontra.serve.cli:segment", "segment videos"),
     "demo": ("cfcontra.serve.cli:demo", "open the web demo"),

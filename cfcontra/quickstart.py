@@ -77,11 +77,12 @@ def _train_and_score(folder: Path, common: list[str], seed: int) -> dict[str, di
     source, adapted = folder / "source", folder / "adapted"
     settings = ["--recipe", RECIPE, "--seed", str(seed), *common]
     val = f"{TARGET},{_EVALUATED}"
-    _command("train", "--source", SOURCE, "--run", str(source), *settings)
+    _command("train", "--source", SOURCE, "--run", str(source), "--no-report", *settings)
     _command(
         "adapt",
         *("--init", str(source / "model.pt")),
         *("--source", SOURCE, "--target", TARGET, "--val", val, "--run", str(adapted)),
+        "--no-report",  # its own report shows both runs
         *settings,
     )
     return {

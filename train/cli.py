@@ -27,6 +27,34 @@ def evaluate(argv: list[str] | None = None) -> int:
     return run_command(evaluate_command, argv)
 
 
+def report(argv: list[str] | None = None) -> int:
+    """`cfcontra-report`: the page of a finished run."""
+    return run_command(_report, argv)
+
+
+def _report(argv: list[str]) -> None:
+    parser = Parser("report", "Write report.html into the folder of a finished run.")
+    parser.add_argument("run", metavar="NAME", help="runs/NAME, or a folder")
+    for name, text in (
+        ("source", "where the labelled source is now"),
+        ("target", "where the target is now"),
+        ("val", "labelled data for the class table"),
+        ("init", "the model the run began with"),
+    ):
+        parser.add_argument(f"--{name}", metavar="MODEL" if name == "init" else "SPEC", help=text)
+    parser.add_device()
+    arguments = parser.parse_args(argv)
+    set_up_logging(arguments)
+    given = {name: getattr(arguments, name) for name in ("source", "target", "val", "init")}
+    changed = {name: value for name, value in given.items() if value is not None}
+
+    from .run_report import write_run_report
+
+    folder = run_folder(arguments.run)
+    path = write_run_report(folder, changed, arguments.device, arguments.threads)
+    console.print(f"report: {path}", soft_wrap=True)
+
+
 def _run_stage(stage: StageName, argv: list[str]) -> None:
     what = {
         "train": "Train a segmenter on a labelled source domain.",
@@ -49,6 +77,7 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on from the run's last checkpoint"
     )
+    parser.add_argument("--no-report", action="store_true", help="write no report.html")
     parser.add_device()
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="processes, one a GPU")
     parser.add_argument("--nodes", type=int, default=1, metavar="N", help="machines")
@@ -80,6 +109,7 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
             overwrite=arguments.overwrite,
             quiet=arguments.quiet,
             resume=arguments.resume,
+            report=not arguments.no_report,
         )
     )
     if result is None:
@@ -87,6 +117,8 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
     if result.scores is not None:
         console.print(f"mIoU {100 * result.scores.miou:.2f} on {arguments.val}")
     console.print(f"model: {result.model}", soft_wrap=True)
+    if result.report is not None:
+        console.print(f"report: {result.report}", soft_wrap=True)
 
 
 def run_folder(name: str) -> Path:

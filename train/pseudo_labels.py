@@ -28,32 +28,14 @@ def labels_by_margin(features: Tensor, prototypes: Tensor, seen: Tensor, margin:
 
 
 @torch.no_grad()
-def labels_by_confidence(logits: Tensor, threshold: float, class_share: float = 0.0) -> Tensor:
+def labels_by_confidence(logits: Tensor, threshold: float) -> Tensor:
     """The classifier's class where its probability reaches `threshold`.
 
     Args:
         logits: `[N, C, h, w]`.
-        class_share: share of each predicted class's pixels that are labelled in any case,
-            the most probable first, so that a class whose predictions are never sure takes
-            part too (class-balanced self-training, Zou et al. 2018).
 
     Returns:
         Long `[N, h, w]`, 255 where not confident.
     """
     confidence, classes = logits.float().softmax(dim=1).max(dim=1)
-    sure = confidence >= threshold
-    if class_share:
-        sure |= _first_of_each_class(classes, confidence, class_share)
-    return classes.where(sure, IGNORE_INDEX)
-
-
-def _first_of_each_class(classes: Tensor, confidence: Tensor, share: float) -> Tensor:
-    by_confidence = confidence.flatten().argsort(descending=True, stable=True)
-    order = by_confidence[classes.flatten()[by_confidence].argsort(stable=True)]
-    ordered = classes.flatten()[order]
-    counts = torch.bincount(ordered)
-    starts = counts.cumsum(0) - counts
-    place = torch.arange(len(order), device=order.device) - starts[ordered]
-    first = torch.zeros_like(ordered, dtype=torch.bool)
-    first[order] = place < share * counts[ordered]
-    return first.view_as(classes)
+    return classes.where(confidence >= threshold, IGNORE_INDEX)

@@ -21,7 +21,7 @@ class ReportDomain:
 
     Attributes:
         title: such as `target: streets:dusk`.
-        dataset: labelled frames.
+        dataset: its frames, with labels or without.
         frames: which of them to show.
     """
 
@@ -42,16 +42,19 @@ def write_report(
     path: Path,
     title: str,
     table: list[list[str]],
-    before: Backend,
+    before: Backend | None,
     after: Backend,
     domains: Sequence[ReportDomain],
     runs: Sequence[ReportRun],
+    more: str = "",
 ) -> None:
     """Write the report, whole or not at all.
 
     Args:
         table: rows of text, the first is the heading.
-        before, after: the models whose predictions stand side by side.
+        before, after: the models whose predictions stand side by side; None where the run
+            began with random weights.
+        more: HTML that comes before the curves.
 
     Raises:
         InputError: the file cannot be written.
@@ -61,12 +64,12 @@ def write_report(
     curves = "".join(curve_plots(run.title, run.log) for run in runs)
     body = (
         f"{page.table(table)}"
-        f"<h2>Pictures</h2>{page.legend(label_space)}{pictures}<h2>Curves</h2>{curves}"
+        f"<h2>Pictures</h2>{page.legend(label_space)}{pictures}{more}<h2>Curves</h2>{curves}"
     )
     page.write_page(path, title, body)
 
 
-def _domain(domain: ReportDomain, before: Backend, after: Backend) -> str:
+def _domain(domain: ReportDomain, before: Backend | None, after: Backend) -> str:
     space = after.metadata.label_space
     rows = []
     for index in domain.frames:
@@ -76,6 +79,8 @@ def _domain(domain: ReportDomain, before: Backend, after: Backend) -> str:
             truth = colorize(sample.label, space)
             shown.append(("truth", page.picture(truth, "truth", lossless=True)))
         for name, backend in (("before", before), ("after", after)):
+            if backend is None:
+                continue
             mask = colorize(backend.predict(sample.image[None]).mask[0], space)
             shown.append((name, page.picture(mask, name, lossless=True)))
         cells = "".join(f"<div>{picture}<span>{name}</span></div>" for name, picture in shown)

@@ -44,6 +44,7 @@ from .precision import choose_precision
 from .progress import StepProgress, Validation
 from .recipe import Recipe, Stage, StageName
 from .resuming import LAST, AtomicCheckpointIO, Checkpoints, keep_earlier_log, read_progress
+from .run_report import RunData, note_banks, note_data, write_run_report
 from .selection import Selection
 from .settings import DataSettings
 from .target_probe import TargetProbe
@@ -104,6 +105,7 @@ class RunRequest:
             source alone.
         val: spec of labelled data that is scored for reporting only.
         init: `model.pt` to start from, or None for fresh weights.
+        report: whether to write `report.html`.
     """
 
     folder: Path
@@ -119,6 +121,7 @@ class RunRequest:
     overwrite: bool = False
     quiet: bool = False
     resume: bool = False
+    report: bool = True
 
     def threads_each(self, device: torch.device) -> int | None:
         """CPU threads of each process; None for one that has the machine to itself."""
@@ -140,10 +143,11 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run left behind: the model, and its scores on `val` where that was given."""
+    """What a run left behind: the model, its scores on `val` where that was given, a report."""
 
     model: Path
     scores: Scores | None
+    report: Path | None
 
 
 def run(request: RunRequest) -> RunResult | None:
@@ -203,7 +207,17 @@ def run(request: RunRequest) -> RunResult | None:
     if selection is not None:
         record["selection"] = selection.record()
     save_checkpoint(model_path, trained.model.cpu(), replace(trained.metadata, training=record))
-    return RunResult(model_path, scores)
+    note_banks(request.folder, module)
+    report = _report(request, device) if request.report else None
+    return RunResult(model_path, scores, report)
+
+
+def _report(request: RunRequest, device: torch.device) -> Path | None:
+    try:
+        return write_run_report(request.folder, {}, str(device), request.threads)
+    except InputError as error:  # the model is there; a report can be written later
+        LOGGER.warning("no report: %s", error)
+        return None
 
 
 def _rank() -> int:
@@ -213,6 +227,8 @@ def _rank() -> int:
 
 def _lay_out(request: RunRequest, done: int) -> None:
     atomic_write_text(request.folder / "recipe.yaml", yaml.safe_dump(request.recipe.to_dict()))
+    init = None if request.init is None else str(request.init)
+    note_data(request.folder, RunData(request.source, request.target, request.val, init))
     if request.resume:
         keep_earlier_log(request.folder, done)
     else:

@@ -137,8 +137,6 @@ class ContrastSettings:
         pseudo_labels: `margin` takes the nearest source prototype where it leads the second
             by `margin`; `confidence` the classifier's class where its probability reaches
             `threshold`; `teacher` the same of the teacher.
-        class_share: with `confidence` and `teacher`, share of each predicted class's pixels
-            that are labelled in any case, the most probable first.
         balance: weigh pixels so that each class present counts the same.
         pixels_per_class: most random pixels of each class that are contrasted, 0 for all.
         stride: pixels of the input per contrasted feature; features that lie closer are
@@ -159,7 +157,6 @@ class ContrastSettings:
     pseudo_labels: Literal["margin", "confidence", "teacher"] = "margin"
     margin: NonNegative = 0.05
     threshold: Share = 0.9
-    class_share: Share = 0.0
     balance: bool = False
     pixels_per_class: Annotated[int, Field(ge=0)] = 0
     stride: Positive = 8

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Collection
 from typing import Literal, get_args
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,10 +15,9 @@ from cfcontra.models import ModelOutput, SegmentationModel
 from cfcontra.preprocessing import Preprocessing
 
 from . import label_free
-from .augmentation import augment
 from .data import usable_pixels
 from .methods.base import Normalize, resize_mask
-from .settings import DataSettings, LightSettings
+from .plain_frames import plain_frames
 from .strong_light import relight
 
 ScoreName = Literal[
@@ -61,15 +59,8 @@ class TargetProbe:
         device: torch.device,
     ) -> None:
         self._normalize, self._device = normalize, device
-        plain = DataSettings(preprocessing.work_size, flip=False), LightSettings()
-        indices = np.linspace(0, len(dataset) - 1, min(len(dataset), frames)).round()
-        shown = []
-        for index in indices.astype(int):
-            sample = dataset[int(index)]
-            rng = np.random.default_rng(0)
-            shown.append(augment(sample.image, usable_pixels(sample), *plain, preprocessing, rng))
-        self._images = torch.stack([image for image, _ in shown])
-        self._valid = torch.stack([usable for _, usable in shown]) == 0
+        self._images, ids = plain_frames(dataset, preprocessing, frames, usable_pixels)
+        self._valid = ids == 0
 
     @torch.no_grad()
     def scores(

@@ -14,6 +14,7 @@ from torch import Tensor
 from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
 from cfcontra.device import resolve_device, set_threads
 from cfcontra.metadata import ModelMetadata
+from cfcontra.models import ModelOutput, SegmentationModel
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.base import Backend, Prediction
 
@@ -55,6 +56,20 @@ class TorchBackend(Backend):
         mask = mask_from_logits(logits, work_size, scaled, (height, width))
         confidence = confidence_from_logits(logits, work_size, scaled, (height, width))
         return Prediction(mask.cpu().numpy(), confidence.cpu().numpy())
+
+    @property
+    def network(self) -> SegmentationModel:
+        """The network itself, in evaluation mode."""
+        return self._model
+
+    def forward(self, images: Tensor) -> ModelOutput:
+        """Logits and features on the CPU of frames uint8 `[N, 3, h, w]` at the working size."""
+        preprocessing = self.metadata.preprocessing
+        values = images.to(self._device).float() / 255.0
+        mean = values.new_tensor(preprocessing.mean).view(1, 3, 1, 1)
+        std = values.new_tensor(preprocessing.std).view(1, 3, 1, 1)
+        output = self._model.forward_features((values - mean) / std)
+        return ModelOutput(output.logits.float().cpu(), output.features.float().cpu())
 
     @torch.inference_mode()
     def probabilities(self, frames: NDArray[np.uint8], scale: float = 1.0) -> NDArray[np.float32]:

@@ -93,7 +93,7 @@ def test_windows_cover_every_pixel_from_inside(
 ) -> None:
     covered = np.zeros(size, dtype=int)
     for rows, columns in windows(size, window, overlap):
-        assert 0 <= rows.start and rows.stop <= size[0] and columns.stop <= size[1]
+        assert rows.start >= 0 and rows.stop <= size[0] and columns.stop <= size[1]
         assert rows.stop - rows.start == min(window[0], size[0])
         assert columns.stop - columns.start == min(window[1], size[1])
         covered[rows, columns] += 1

@@ -16,7 +16,6 @@ from cfcontra.train.methods import Method, StepInput, build_method
 from cfcontra.train.methods.masking import patch_mask
 from cfcontra.train.pixel_sampling import sample_per_class
 from cfcontra.train.prototype_bank import PrototypeBank
-from cfcontra.train.pseudo_labels import labels_by_confidence
 from cfcontra.train.recipe import Stage
 from cfcontra.train.settings import (
     ContrastSettings,
@@ -279,22 +278,3 @@ def test_few_pixels_move_a_prototype_less() -> None:
     for row, moved in enumerate((0.05, 0.5, 0.5)):
         expected = torch.tensor([1 - moved, moved])
         assert torch.allclose(bank.prototypes[row], expected / expected.norm())
-
-
-def test_class_share_labels_the_surest_of_each_class() -> None:
-    """Oracle: a loop over the classes that sorts each one's pixels by itself."""
-    logits = torch.randn(2, 5, 6, 7, generator=generator())
-    logits[:, 2] += 1.0
-    share, threshold = 0.3, 0.8
-    confidence, classes = logits.softmax(dim=1).max(dim=1)
-    expected = torch.full_like(classes, 255)
-    expected[confidence >= threshold] = classes[confidence >= threshold]
-    for index in range(5):
-        places = (classes == index).nonzero()
-        ranked = sorted(places.tolist(), key=lambda place: -float(confidence[tuple(place)]))
-        for place in ranked[: math.ceil(share * len(ranked))]:
-            expected[tuple(place)] = index
-    assert torch.equal(labels_by_confidence(logits, threshold, share), expected)
-    assert not torch.equal(expected, labels_by_confidence(logits, threshold))
-    everything = labels_by_confidence(logits, threshold, 1.0)
-    assert torch.equal(everything, classes)

@@ -101,9 +101,7 @@ class Contrast(Term):
         else:
             teacher = settings.pseudo_labels == "teacher"
             logits = (step.pseudo_labels.output if teacher else step.target).logits
-            labels = labels_by_confidence(
-                self._grid(logits), settings.threshold, settings.class_share
-            ).flatten()
+            labels = labels_by_confidence(self._grid(logits), settings.threshold).flatten()
         return features, labels.where(self._grid(step.valid).flatten(), IGNORE_INDEX)
 
     def _grid(self, maps: Tensor) -> Tensor:
