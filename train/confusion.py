@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture."""
+"""Matrices of classes by classes, such as the confusion matrix, as pictures."""
 
 from __future__ import annotations
 
@@ -23,32 +23,48 @@ def draw_confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> NDArray
     Returns:
         RGB picture. A row without pixels is grey.
     """
+    rows = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(matrix, rows, out=np.full(matrix.shape, np.nan), where=rows > 0)
+    return draw_matrix(shares, classes, "row: true class, column: predicted, % of the row")
+
+
+def draw_matrix(
+    values: NDArray[np.float64], classes: Sequence[str], title: str
+) -> NDArray[np.uint8]:
+    """Draw a matrix of classes by classes, in hundredths.
+
+    Args:
+        values: `[C, C]`, up to 1; what is below 0 is as pale as 0, NaN is grey.
+
+    Returns:
+        RGB picture.
+    """
     font, small = (ImageFont.load_default(size) for size in (_TEXT, _TEXT - 2))
     margin = round(max(font.getlength(name) for name in classes)) + 2 * _PAD
-    side = margin + _CELL * len(classes)
+    side = max(margin + _CELL * len(classes), round(font.getlength(title)) + _PAD)
     heading = 2 * _TEXT
-    image = Image.new("RGB", (side + _PAD, side + _PAD + heading), _PAPER)
+    height = heading + margin + _CELL * len(classes) + _PAD
+    image = Image.new("RGB", (side + _PAD, height), _PAPER)
     draw = ImageDraw.Draw(image)
-    draw.text((_PAD, _PAD), "row: true class, column: predicted, % of the row", _INK, font)
+    draw.text((_PAD, _PAD), title, _INK, font)
     for index, name in enumerate(classes):
         start = margin + index * _CELL
         middle = heading + start + _CELL // 2
         draw.text((margin - _PAD, middle), name, _INK, font, anchor="rm")
         image.paste(_upright(name, font, margin), (start, heading))
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    for row, column in np.ndindex(*matrix.shape):
+    for row, column in np.ndindex(*values.shape):
         left, top = margin + column * _CELL, heading + margin + row * _CELL
         box = (left, top, left + _CELL - 2, top + _CELL - 2)
-        if not matrix[row].any():
+        value = float(values[row, column])
+        if np.isnan(value):
             draw.rectangle(box, _EMPTY)
             continue
-        share = float(shares[row, column])
-        color = np.rint(255 + (_HIGH - 255) * share).astype(int)
+        color = np.rint(255 + (_HIGH - 255) * min(max(value, 0.0), 1.0)).astype(int)
         draw.rectangle(box, tuple(color.tolist()))
-        if share >= 0.005:
-            ink = _PAPER if share > 0.5 else _INK
+        if abs(value) >= 0.005:
+            ink = _PAPER if value > 0.5 else _INK
             centre = (left + _CELL // 2, top + _CELL // 2)
-            draw.text(centre, f"{100 * share:.0f}", ink, small, anchor="mm")
+            draw.text(centre, f"{100 * value:.0f}", ink, small, anchor="mm")
     return np.asarray(image)
 
 

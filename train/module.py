@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -111,6 +113,19 @@ class AdaptationModule(LightningModule):
             self.method.commit(self.network)
         else:
             self.method.discard()
+
+    @contextmanager
+    def looking(self, network: SegmentationModel) -> Iterator[None]:
+        """Evaluation mode and full precision for a network and the method, then as before."""
+        modes = [(part, part.training) for part in (network, self.method)]
+        for part, _ in modes:
+            part.eval()
+        try:
+            with torch.autocast(self.device.type, enabled=False):
+                yield
+        finally:
+            for part, training in modes:
+                part.train(training)
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         return batch  # `step_input` moves what is needed

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from rich.progress import (
@@ -18,13 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cfcontra.checkpoint import Checkpoint
 from cfcontra.command import notes
-from cfcontra.datasets import SegmentationDataset
-from cfcontra.runtime.torch_backend import TorchBackend
-
-from .evaluate import evaluate_backend
-from .module import AdaptationModule
 
 
 def progress_bar() -> Progress:
@@ -78,24 +71,3 @@ class StepProgress(Callback):
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         self._bar.stop()
-
-
-class Validation(Callback):
-    """Scores the network every so many steps, exactly as `cfcontra-eval` does; for show only."""
-
-    def __init__(self, dataset: SegmentationDataset, every: int) -> None:
-        self._dataset, self._every = dataset, every
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
-    ) -> None:
-        step = trainer.global_step
-        if step % self._every or step >= trainer.max_steps:
-            return
-        assert isinstance(pl_module, AdaptationModule)
-        module = pl_module
-        backend = TorchBackend(Checkpoint(module.network, module.metadata), str(module.device))
-        with torch.autocast(module.device.type, enabled=False):
-            scores = evaluate_backend(backend, self._dataset)
-        module.network.train()
-        pl_module.log("val/miou", scores.miou)

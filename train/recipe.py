@@ -56,7 +56,8 @@ class Stage:
         target_warmup: steps before anything is learned from the target's predictions, which
             are wrong at first where the domains differ much; restyled source frames, the
             source's contrast and batch statistics prepare them.
-        val_every: steps between validations, 0 for the end only.
+        val_every: steps between validations and between pictures in the TensorBoard log, 0
+            for a validation at the end only.
         checkpoint_every: steps between checkpoints that a stopped run goes on from.
     """
 

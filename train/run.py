@@ -40,14 +40,16 @@ from .data import PairedDomains, PairedLoading, loader_workers
 from .evaluate import evaluate_backend
 from .methods import target_terms
 from .module import AdaptationModule
+from .panels import Panels
 from .precision import choose_precision
-from .progress import StepProgress, Validation
+from .progress import StepProgress
 from .recipe import Recipe, Stage, StageName
 from .resuming import LAST, AtomicCheckpointIO, Checkpoints, keep_earlier_log, read_progress
 from .run_report import RunData, note_banks, note_data, write_run_report
 from .selection import Selection
 from .settings import DataSettings
 from .target_probe import TargetProbe
+from .validation import Validation
 
 LOGGER = logging.getLogger(__name__)
 
@@ -196,7 +198,7 @@ def run(request: RunRequest) -> RunResult | None:
         rare_classes,
     )
     selection = None if target is None else _selection(module, target, device)
-    trainer = _fit(module, request, domains, val, selection, device, placement, done)
+    trainer = _fit(module, request, domains, target, val, selection, device, placement, done)
     if not trainer.is_global_zero:
         return None
     trained = Checkpoint(module.network.cpu().eval(), checkpoint.metadata)
@@ -298,6 +300,7 @@ def _fit(
     module: AdaptationModule,
     request: RunRequest,
     domains: PairedDomains,
+    target: SegmentationDataset | None,
     val: SegmentationDataset | None,
     selection: Selection | None,
     device: torch.device,
@@ -315,6 +318,8 @@ def _fit(
         callbacks.append(selection)
     if val is not None and stage.val_every:
         callbacks.append(Validation(val, stage.val_every))
+    if target is not None and stage.val_every:
+        callbacks.append(Panels(target, stage.val_every))
     if not request.quiet:
         callbacks.append(StepProgress(request.stage))
     precision = choose_precision(recipe.precision, device)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
@@ -60,14 +59,8 @@ class Selection(Callback):
         names: tuple[ScoreName, ...] = (chosen,) if chosen != "last" else ()
         names = SCORES if self._settings.log_all else names
         other = module.network if network is not module.network else None
-        modes = [(part, part.training) for part in (network, other) if part is not None]
-        for part, _ in modes:
-            part.eval()
-        with torch.autocast(module.device.type, enabled=False):
-            scores = self._probe.scores(network, names, other)
-        for part, training in modes:
-            part.train(training)
-        return scores
+        with module.looking(network), module.looking(other or network):
+            return self._probe.scores(network, names, other)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._best is None or self._best["step"] == max(self.candidates):

@@ -171,7 +171,9 @@ def test_impossible_scales(scales: tuple[float, ...]) -> None:
 
 def test_confusion_picture_shades_cells_by_share_of_the_row() -> None:
     matrix = np.array([[8, 2, 0], [0, 0, 0], [1, 0, 9]])
-    picture = draw_confusion(matrix, ["road", "car", "a long name"])
+    picture = draw_confusion(
+        matrix, ["road", "car", "a name longer than the heading of the picture, so there"]
+    )
     assert picture.ndim == 3 and picture.dtype == np.uint8
     corner = picture[-8 - 40 * 3 :, -8 - 40 * 3 :]  # the cells and the padding
     cells = np.array([[corner[40 * r + 3, 40 * c + 3] for c in range(3)] for r in range(3)])

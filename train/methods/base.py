@@ -119,6 +119,10 @@ class Term(nn.Module):
     def prepare(self, steps: Sequence[Step]) -> None:
         """Look at some steps before the first; called where `prepares` says so."""
 
+    def pseudo_labels(self, step: Step) -> Tensor | None:
+        """Labels of the target frames by the term's own rule, long `[M, h, w]`, if it has one."""
+        return None
+
     def commit(self) -> None:
         """Called after an optimiser step that was really taken: state may change here."""
 
@@ -153,7 +157,7 @@ class Method(nn.Module):
         super().__init__()
         self.terms = nn.ModuleList(terms)
         self._terms, self._normalize = list(terms), normalize
-        self._warmup = stage.target_warmup
+        self._warmup, self._sure_from = stage.target_warmup, stage.teacher.threshold
         self.rests = bool(self._warmup) and any(t.waits and [*t.parameters()] for t in terms)
         self.prepares = any(term.prepares for term in terms)
         self._sees_target = any(term.sees_target for term in terms)
@@ -169,6 +173,31 @@ class Method(nn.Module):
         seen = self._step(model, batch, step)
         active = [term for term in self._terms if seen.warm or not term.waits]
         return {name: loss for term in active for name, loss in term.losses(seen).items()}
+
+    @torch.no_grad()
+    def pseudo_labels(
+        self, model: SegmentationModel, images: Tensor, valid: Tensor
+    ) -> dict[str, Tensor]:
+        """The labels that target frames would get now, by who gives them.
+
+        Args:
+            images: `[M, 3, H, W]`, values 0–1.
+            valid: bool `[M, H, W]`.
+
+        Returns:
+            Name → long `[M, h, w]`, of whatever size, 255 where there is none.
+        """
+        unlabelled = torch.full_like(valid[:1], IGNORE_INDEX, dtype=torch.long)
+        step = self._step(model, StepInput(images[:1], unlabelled, images, valid), self._warmup)
+        found = {
+            type(term).__name__.lower(): labels
+            for term in self._terms
+            if (labels := term.pseudo_labels(step)) is not None
+        }
+        if self.teacher is not None:
+            sure = step.pseudo_labels.confidence >= self._sure_from
+            found["teacher"] = step.pseudo_labels.classes.where(sure & valid, IGNORE_INDEX)
+        return found
 
     @torch.no_grad()
     def prepare(self, model: SegmentationModel, batches: Iterable[StepInput]) -> None:

@@ -104,6 +104,11 @@ class Contrast(Term):
             labels = labels_by_confidence(self._grid(logits), settings.threshold).flatten()
         return features, labels.where(self._grid(step.valid).flatten(), IGNORE_INDEX)
 
+    def pseudo_labels(self, step: Step) -> Tensor:
+        assert step.target is not None
+        rows, columns = self._grid(step.target.features).shape[-2:]
+        return self._target_pixels(step)[1].view(-1, rows, columns)
+
     def _grid(self, maps: Tensor) -> Tensor:
         return maps[..., :: self._stride, :: self._stride]
 

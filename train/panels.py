@@ -1,0 +1,112 @@
+"""What TensorBoard shows beside curves: target frames, and how alike the prototypes are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cfcontra.datasets import SegmentationDataset
+from cfcontra.label_space import IGNORE_INDEX
+from cfcontra.visualize import colorize
+
+from .averaging import result_network
+from .confusion import draw_matrix
+from .data import usable_pixels
+from .methods.contrast import Contrast
+from .module import AdaptationModule
+from .plain_frames import plain_frames
+
+_FRAMES = 3
+_UNLABELLED = 128  # grey
+
+
+class Panels(Callback):
+    """Draws now and then, into the TensorBoard log; changes nothing of the run.
+
+    Args:
+        target: its labels, if it has any, are not looked at.
+        every: steps between drawings.
+    """
+
+    def __init__(self, target: SegmentationDataset, every: int) -> None:
+        self._target, self._every = target, every
+        self._frames: tuple[Tensor, Tensor] | None = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
+    ) -> None:
+        step = trainer.global_step
+        if step % self._every or not trainer.is_global_zero:
+            return
+        assert isinstance(pl_module, AdaptationModule)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                self._draw(trainer, pl_module, logger.experiment, step)
+
+    def _draw(self, trainer: Trainer, module: AdaptationModule, board: Any, step: int) -> None:
+        board.add_image("target", self._target_frames(trainer, module), step, dataformats="HWC")
+        for term in module.method.terms:
+            if isinstance(term, Contrast):
+                classes = module.metadata.label_space.classes
+                matrix = prototype_similarity(term)
+                title = "row: source prototype, column: target prototype, cosine x 100"
+                picture = draw_matrix(matrix, classes, title)
+                board.add_image("prototype_similarity", picture, step, dataformats="HWC")
+                board.add_scalar("bank_cosine_between_classes", between_classes(matrix), step)
+
+    @torch.no_grad()
+    def _target_frames(self, trainer: Trainer, module: AdaptationModule) -> NDArray[np.uint8]:
+        """Rows of frame, prediction and, where the method has them, pseudo-labels."""
+        if self._frames is None:
+            preprocessing = module.metadata.preprocessing
+            self._frames = plain_frames(self._target, preprocessing, _FRAMES, usable_pixels)
+        images, ids = self._frames
+        values = images.to(module.device).float() / 255.0
+        network = result_network(trainer, module)
+        with module.looking(network):
+            logits = network(module.normalize(values))
+        found = [logits.argmax(dim=1)]
+        with module.looking(module.network):
+            labels = module.method.pseudo_labels(module.network, values, ids.to(module.device) == 0)
+        found += [part for _, part in sorted(labels.items())]
+        space = module.metadata.label_space
+        rows = []
+        for index, image in enumerate(images):
+            cells = [image.permute(1, 2, 0).numpy()]
+            for maps in found:
+                mask = _enlarged(maps[index].cpu(), cells[0].shape[:2])
+                picture = colorize(mask, space)
+                picture[mask == IGNORE_INDEX] = _UNLABELLED
+                cells.append(picture)
+            rows.append(np.concatenate(cells, axis=1))
+        return np.concatenate(rows)
+
+
+def _enlarged(classes: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
+    rows, columns = (
+        torch.arange(whole) * part // whole for whole, part in zip(size, classes.shape, strict=True)
+    )
+    enlarged: NDArray[np.uint8] = classes[rows][:, columns].byte().numpy()
+    return enlarged
+
+
+def prototype_similarity(contrast: Contrast) -> NDArray[np.float64]:
+    """Cosine of each source prototype with each target prototype `[C, C]`; NaN where unseen."""
+    source, target = contrast.source_bank, contrast.target_bank
+    cosine = (source.prototypes.double() @ target.prototypes.double().t()).cpu().numpy()
+    both = source.seen[:, None] & target.seen[None]
+    return np.where(both.cpu().numpy(), cosine, np.nan)
+
+
+def between_classes(similarity: NDArray[np.float64]) -> float:
+    """Mean cosine of prototypes of different classes; NaN where there are none."""
+    others = similarity[~np.eye(len(similarity), dtype=bool)]
+    others = others[~np.isnan(others)]
+    return float(others.mean()) if len(others) else float("nan")
