@@ -24,7 +24,6 @@ from .module import AdaptationModule
 from .plain_frames import plain_frames
 
 _FRAMES = 3
-_UNLABELLED = 128  # grey
 
 
 class Panels(Callback):
@@ -83,7 +82,8 @@ class Panels(Callback):
             for maps in found:
                 mask = _enlarged(maps[index].cpu(), cells[0].shape[:2])
                 picture = colorize(mask, space)
-                picture[mask == IGNORE_INDEX] = _UNLABELLED
+                without = mask == IGNORE_INDEX  # the frame itself, darkened, is no class's colour
+                picture[without] = cells[0][without] // 4
                 cells.append(picture)
             rows.append(np.concatenate(cells, axis=1))
         return np.concatenate(rows)
