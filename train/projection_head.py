@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-import torch.nn.functional as F
+import torch
 from torch import Tensor, nn
+
+_EPSILON = 1e-12
 
 
 class ProjectionHead(nn.Module):
@@ -32,5 +34,29 @@ class ProjectionHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """`[N, D, h, w]` → normalised pixel rows `[N·h·w, dimension]`, float32."""
-        projected = self.layers(features).float()
-        return F.normalize(projected.permute(0, 2, 3, 1).flatten(0, 2), dim=1)
+        projected: Tensor = self.layers(features).float()
+        rows: Tensor = UnitLength.apply(projected.permute(0, 2, 3, 1).flatten(0, 2))
+        return rows
+
+
+class UnitLength(torch.autograd.Function):
+    """Rows `[P, D]` over their L2 norms, as `F.normalize`, in a third of its passes over memory.
+
+    It is the largest tensor of the contrast, and the time there is all memory's.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+        scale = norms.clamp_(min=_EPSILON).reciprocal_()
+        unit = rows * scale
+        ctx.save_for_backward(unit, scale)
+        return unit
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        unit, scale = ctx.saved_tensors
+        (gradient,) = gradients
+        along = torch.linalg.vecdot(gradient, unit, dim=1).unsqueeze(1)
+        across: Tensor = torch.addcmul(gradient, unit, along, value=-1)
+        return across.mul_(scale)

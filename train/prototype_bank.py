@@ -7,8 +7,6 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cfcontra.label_space import IGNORE_INDEX
-
 
 class PrototypeBank(nn.Module):
     """One L2-normalised prototype per class, following class means by momentum.
@@ -67,12 +65,12 @@ def class_sums(features: Tensor, labels: Tensor, num_classes: int) -> tuple[Tens
         features: `[P, D]`.
         labels: long `[P]`, 255 ignored.
     """
-    counted = labels != IGNORE_INDEX
-    rows = labels.where(counted, num_classes)
-    sums = torch.zeros(num_classes + 1, features.shape[1], device=features.device)
-    sums.index_add_(0, rows, features.detach().float())
-    counts = torch.bincount(rows, minlength=num_classes + 1).float()
-    return sums[:num_classes], counts[:num_classes]
+    classes = torch.arange(num_classes, device=labels.device)
+    members = (labels == classes[:, None]).float()
+    # A product reads the features once, in any layout; it must not become a 16-bit one.
+    with torch.autocast(features.device.type, enabled=False):
+        sums = members @ features.detach().float()
+    return sums, members.sum(dim=1)
 
 
 def _all_reduce(sums: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:

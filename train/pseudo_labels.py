@@ -22,7 +22,9 @@ def labels_by_margin(features: Tensor, prototypes: Tensor, seen: Tensor, margin:
     """
     if int(seen.sum()) < 2:
         return torch.full((len(features),), IGNORE_INDEX, device=features.device)
-    similarity = (features.float() @ prototypes.float().t()).masked_fill(~seen, -2.0)
+    with torch.autocast(features.device.type, enabled=False):
+        similarity = features.float() @ prototypes.float().t()
+    similarity = similarity.masked_fill(~seen, -2.0)
     (best, second), classes = (part.unbind(1) for part in similarity.topk(2, dim=1))
     return classes[0].where(best - second >= margin, IGNORE_INDEX)
 

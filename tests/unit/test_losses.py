@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from cfcontra.train.losses.contrastive import prototype_contrast
 from cfcontra.train.losses.entropy import entropy_loss
 from cfcontra.train.losses.segmentation import segmentation_loss
+from cfcontra.train.projection_head import UnitLength
 from cfcontra.train.prototype_bank import PrototypeBank, class_sums
 from cfcontra.train.pseudo_labels import labels_by_confidence, labels_by_margin
 from cfcontra.train.settings import StyleSettings
@@ -48,21 +49,41 @@ def _naive_terms(
     return terms
 
 
+def contrast(features, labels, prototypes, seen, *more, **options):  # type: ignore[no-untyped-def]
+    """Against one bank."""
+    (loss,) = prototype_contrast(features, labels, [(prototypes, seen)], *more, **options)
+    return loss
+
+
+def test_two_banks_at_once_are_each_by_itself(setting) -> None:  # type: ignore[no-untyped-def]
+    features, labels, prototypes, seen = setting
+    banks = [(prototypes, seen), (prototypes.flip(0), ~seen)]
+    together = prototype_contrast(features, labels, banks, TAU)
+    for loss, (rows, known) in zip(together, banks, strict=True):
+        torch.testing.assert_close(loss, contrast(features, labels, rows, known, TAU))
+
+
+def test_contrast_and_means_keep_float32_under_autocast(setting) -> None:  # type: ignore[no-untyped-def]
+    features, labels, prototypes, _ = setting
+    expected = contrast(*setting, TAU), class_sums(features, labels, len(prototypes))[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = contrast(*setting, TAU), class_sums(features, labels, len(prototypes))[0]
+    assert torch.equal(expected[0], found[0]) and torch.equal(expected[1], found[1])
+
+
 def test_contrast_against_a_loop_over_pixels(setting) -> None:  # type: ignore[no-untyped-def]
     terms = _naive_terms(*setting)
     plain = np.mean([value for values in terms.values() for value in values])
     balanced = np.mean([np.mean(values) for values in terms.values()])
-    assert float(prototype_contrast(*setting, TAU)) == pytest.approx(plain, rel=1e-5)
-    assert float(prototype_contrast(*setting, TAU, balance=True)) == pytest.approx(
-        balanced, rel=1e-5
-    )
+    assert float(contrast(*setting, TAU)) == pytest.approx(plain, rel=1e-5)
+    assert float(contrast(*setting, TAU, balance=True)) == pytest.approx(balanced, rel=1e-5)
 
 
 @pytest.mark.parametrize("balance", [False, True])
 def test_contrast_gradient(setting, balance: bool) -> None:  # type: ignore[no-untyped-def]
     features, labels, prototypes, seen = setting
     features = features.clone().requires_grad_()
-    prototype_contrast(features, labels, prototypes, seen, TAU, balance).backward()
+    contrast(features, labels, prototypes, seen, TAU, balance).backward()
     step = 1e-3
     for row, column in [(1, 0), (2, 3), (5, 7), (0, 0)]:
         shifted = features.detach().clone()
@@ -90,7 +111,7 @@ def test_contrast_stays_finite(setting, dtype: torch.dtype, case: str) -> None: 
         labels = torch.full_like(labels, 255)
     if case == "empty bank":
         seen = torch.zeros_like(seen)
-    loss = prototype_contrast(features, labels, prototypes, seen, TAU, balance=True)
+    loss = contrast(features, labels, prototypes, seen, TAU, balance=True)
     loss.backward()
     assert torch.isfinite(loss) and features.grad is not None
     assert bool(torch.isfinite(features.grad).all())
@@ -204,3 +225,16 @@ def test_restyle_keeps_the_share_that_it_must() -> None:
     again = restyle(source, target, settings, torch.Generator().manual_seed(0))
     assert torch.equal(styled, again)
     assert restyle(source, target, StyleSettings("none"), torch.Generator()) is source
+
+
+def test_unit_length_is_normalize_and_its_gradient() -> None:
+    rows = torch.randn(7, 5, generator=torch.Generator().manual_seed(0)).double()
+    weights = torch.randn(7, 5, generator=torch.Generator().manual_seed(1)).double()
+    one, two = rows.clone().requires_grad_(), rows.clone().requires_grad_()
+    found, expected = UnitLength.apply(one), torch.nn.functional.normalize(two, dim=1)
+    torch.testing.assert_close(found, expected)
+    (found * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(one.grad, two.grad)
+    assert torch.autograd.gradcheck(UnitLength.apply, rows.clone().requires_grad_())
+    assert bool(torch.isfinite(UnitLength.apply(torch.zeros(2, 5))).all())

@@ -45,11 +45,13 @@ class Step:
     Attributes:
         index: number of the step.
         warm: whether it comes after the warm-up, so that the target may be learned from.
+        features: the student's features of both domains' frames, source first.
         source: the student's output on source frames.
         target: its output on target frames, or None where no term sees them.
         valid: bool `[M, h, w]` at the target logits' size, beside `target`.
     """
 
+    features: Tensor
     source: ModelOutput
     target: ModelOutput | None
     valid: Tensor | None
@@ -69,10 +71,12 @@ class Step:
         self.target, self.valid = None, None
         if not sees_target:
             self.source = self.student(batch.source_images)
+            self.features = self.source.features
             return
         assert batch.target_images is not None and batch.target_valid is not None
         # One pass over both domains, so that they share batch statistics.
         both = self.student(torch.cat([batch.source_images, batch.target_images]))
+        self.features = both.features
         self.source, self.target = _split(both, len(batch.source_images))
         self.valid = resize_mask(batch.target_valid, self.target.logits)
 
@@ -229,11 +233,12 @@ class Method(nn.Module):
 
 
 def _split(both: ModelOutput, at: int) -> tuple[ModelOutput, ModelOutput]:
-    aux = both.aux_logits
-    return (
-        ModelOutput(both.logits[:at], both.features[:at], None if aux is None else aux[:at]),
-        ModelOutput(both.logits[at:], both.features[at:], None if aux is None else aux[at:]),
-    )
+    # Not by slices, each of which would fill a gradient of the whole with zeros.
+    parts = [at, len(both.logits) - at]
+    logits, features = torch.split(both.logits, parts), torch.split(both.features, parts)
+    aux = (None, None) if both.aux_logits is None else torch.split(both.aux_logits, parts)
+    one, two = (ModelOutput(*part) for part in zip(logits, features, aux, strict=True))
+    return one, two
 
 
 def resize_labels(labels: Tensor, like: Tensor) -> Tensor:

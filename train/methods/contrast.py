@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cfcontra.label_space import IGNORE_INDEX
@@ -54,30 +55,28 @@ class Contrast(Term):
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         settings = self._settings
-        source, target = self._source_pixels(step), self._target_pixels(step)
+        of_source, of_target = self._project(step)
+        source = of_source, self._source_labels(step)
+        target = of_target, self._target_labels(step, of_target)
         self._pending.append((_detached(source), _detached(target)))
         self._labelled_share = float((target[1] != IGNORE_INDEX).float().mean())
-        terms = [("source_to_source", settings.source_to_source, source, self.source_bank)]
+        to_source = {"source": self.source_bank}
+        both = {**to_source, "target": self.target_bank}
+        domains = {"source": (source, both if step.warm else to_source)}
         if step.warm:
-            terms += [
-                ("target_to_target", settings.target_to_target, target, self.target_bank),
-                ("target_to_source", settings.target_to_source, target, self.source_bank),
-                ("source_to_target", settings.source_to_target, source, self.target_bank),
-            ]
-        chosen = {
-            id(pixels): self._sample(pixels, step.batch.generator) for pixels in (source, target)
-        }
-        return {
-            f"contrast_{name}": weight
-            * prototype_contrast(
-                *chosen[id(pixels)],
-                bank.prototypes,
-                bank.seen,
+            domains["target"] = target, both
+        losses: dict[str, Tensor] = {}
+        for domain, (pixels, banks) in domains.items():
+            terms = prototype_contrast(
+                *self._sample(pixels, step.batch.generator),
+                [(bank.prototypes, bank.seen) for bank in banks.values()],
                 settings.temperature,
                 settings.balance,
             )
-            for name, weight, pixels, bank in terms
-        }
+            for name, term in zip(banks, terms, strict=True):
+                title = f"{domain}_to_{name}"
+                losses[f"contrast_{title}"] = getattr(settings, title) * term
+        return losses
 
     def _sample(self, pixels: Pixels, generator: torch.Generator) -> Pixels:
         if not self._settings.pixels_per_class:
@@ -86,15 +85,19 @@ class Contrast(Term):
         rows = sample_per_class(labels, self._settings.pixels_per_class, generator)
         return features[rows], labels[rows]
 
-    def _source_pixels(self, step: Step) -> Pixels:
-        features = step.source.features
-        labels = resize_labels(step.batch.source_labels, features)
-        return self.head(self._grid(features)), self._grid(labels).flatten()
+    def _project(self, step: Step) -> tuple[Tensor, Tensor]:
+        """Projected features of the grid's pixels of both domains, from one pass."""
+        rows = self.head(_thinned(step.features, self._stride))
+        frames, of_source = len(step.features), len(step.batch.source_images)
+        first = len(rows) // frames * of_source
+        return rows[:first], rows[first:]
 
-    def _target_pixels(self, step: Step) -> Pixels:
+    def _source_labels(self, step: Step) -> Tensor:
+        return self._grid(resize_labels(step.batch.source_labels, step.features)).flatten()
+
+    def _target_labels(self, step: Step, features: Tensor) -> Tensor:
         settings = self._settings
         assert step.target is not None and step.valid is not None
-        features = self.head(self._grid(step.target.features))
         if settings.pseudo_labels == "margin":
             bank = self.source_bank
             labels = labels_by_margin(features, bank.prototypes, bank.seen, settings.margin)
@@ -102,12 +105,11 @@ class Contrast(Term):
             teacher = settings.pseudo_labels == "teacher"
             logits = (step.pseudo_labels.output if teacher else step.target).logits
             labels = labels_by_confidence(self._grid(logits), settings.threshold).flatten()
-        return features, labels.where(self._grid(step.valid).flatten(), IGNORE_INDEX)
+        return labels.where(self._grid(step.valid).flatten(), IGNORE_INDEX)
 
     def pseudo_labels(self, step: Step) -> Tensor:
-        assert step.target is not None
-        rows, columns = self._grid(step.target.features).shape[-2:]
-        return self._target_pixels(step)[1].view(-1, rows, columns)
+        rows, columns = self._grid(step.features).shape[-2:]
+        return self._target_labels(step, self._project(step)[1]).view(-1, rows, columns)
 
     def _grid(self, maps: Tensor) -> Tensor:
         return maps[..., :: self._stride, :: self._stride]
@@ -118,8 +120,11 @@ class Contrast(Term):
         The source's bank comes first, by labels; the target's follows by pseudo-labels,
         which may need the source's.
         """
-        self._update(self.source_bank, [self._source_pixels(step) for step in steps])
-        self._update(self.target_bank, [self._target_pixels(step) for step in steps])
+        projected = [(step, *self._project(step)) for step in steps]
+        of_source = [(rows, self._source_labels(step)) for step, rows, _ in projected]
+        self._update(self.source_bank, of_source)
+        of_target = [(rows, self._target_labels(step, rows)) for step, _, rows in projected]
+        self._update(self.target_bank, of_target)
 
     def commit(self) -> None:
         """Let both banks follow the batches of the step just taken."""
@@ -144,6 +149,15 @@ class Contrast(Term):
             "pseudo_label_share": self._labelled_share,
             "bank_cosine": float(cosine[both].mean()) if bool(both.any()) else float("nan"),
         }
+
+
+def _thinned(features: Tensor, stride: int) -> Tensor:
+    """The features on the grid, dense.
+
+    Pooling single pixels selects as slicing does, but keeps the layout that convolutions are
+    fast in, forwards and backwards.
+    """
+    return features if stride == 1 else F.avg_pool2d(features, 1, stride)
 
 
 def _detached(pixels: Pixels) -> Pixels:
