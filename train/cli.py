@@ -90,7 +90,15 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
     parser.add_overwrite()
     arguments, rest = parser.parse_known_args(argv)
     set_up_logging(arguments)
-    recipe = load_recipe(arguments.recipe, stage, _overrides(rest))
+    overrides = _overrides(rest)
+    if getattr(arguments, "init", None) is not None:
+        unused = [key for key in overrides if key.split(".")[0] == "model"]
+        if unused:
+            raise InputError(
+                f"--{unused[0]}: with --init the network is that of {arguments.init}. "
+                "Leave one of the two out."
+            )
+    recipe = load_recipe(arguments.recipe, stage, overrides)
 
     from .run import Processes, RunRequest, run
 

@@ -49,7 +49,7 @@ class UnitLength(torch.autograd.Function):
     def forward(ctx: Any, rows: Tensor) -> Tensor:
         norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
         scale = norms.clamp_(min=_EPSILON).reciprocal_()
-        unit = rows * scale
+        unit: Tensor = rows * scale
         ctx.save_for_backward(unit, scale)
         return unit
 
@@ -59,4 +59,5 @@ class UnitLength(torch.autograd.Function):
         (gradient,) = gradients
         along = torch.linalg.vecdot(gradient, unit, dim=1).unsqueeze(1)
         across: Tensor = torch.addcmul(gradient, unit, along, value=-1)
-        return across.mul_(scale)
+        across *= scale
+        return across

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,10 @@ from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from .averaging import WeightAverage
+from .checks import check_data, check_stage
 from .class_statistics import RareClassSampler, class_weights, count_classes
 from .data import PairedDomains, PairedLoading, loader_workers
 from .evaluate import evaluate_backend
-from .methods import target_terms
 from .module import AdaptationModule
 from .panels import Panels
 from .precision import choose_precision
@@ -165,6 +166,15 @@ def run(request: RunRequest) -> RunResult | None:
     if _rank():
         request = replace(request, quiet=True)
         logging.getLogger("cfcontra").setLevel(logging.ERROR)
+    try:
+        return _run(request)
+    except InputError:
+        with suppress(OSError):  # where nothing was written, nothing stays
+            request.folder.rmdir()
+        raise
+
+
+def _run(request: RunRequest) -> RunResult | None:
     model_path = request.folder / "model.pt"
     prepare_output(model_path, request.overwrite)
     recipe, stage = request.recipe, getattr(request.recipe, request.stage)
@@ -181,6 +191,7 @@ def run(request: RunRequest) -> RunResult | None:
     )
     val = None if request.val is None else open_dataset(request.val, label_space)
     check_stage(stage, target)
+    check_data(recipe.data, {"source": source, "target": target})
     seed_everything(recipe.seed, verbose=False)
     checkpoint = _initial_checkpoint(request, label_space)
     weights, rare_classes = _balance(source, recipe.data, stage)
@@ -241,22 +252,12 @@ def _balance(
     source: SegmentationDataset, settings: DataSettings, stage: Stage
 ) -> tuple[Tensor | None, RareClassSampler | None]:
     """What evens out the classes: weights of the cross-entropy, and a sampler of frames."""
-    if not (stage.class_balance or settings.rare_classes):
-        return None, None
-    statistics = count_classes(source, 2000 if settings.rare_classes else 200)
+    most = 2000 if settings.rare_classes else 200 if stage.class_balance else 50
+    statistics = count_classes(source, most)
     return (
         class_weights(statistics, stage.class_balance) if stage.class_balance else None,
         RareClassSampler(statistics, settings.rare_classes) if settings.rare_classes else None,
     )
-
-
-def check_stage(stage: Stage, target: SegmentationDataset | None) -> None:
-    """Raise an `InputError` where a stage needs a target that is not given."""
-    if target is None and (target_terms(stage) or stage.style.name != "none"):
-        raise InputError(
-            f"method '{stage.method}' with style '{stage.style.name}' needs a target; "
-            "use cfcontra-adapt with --target."
-        )
 
 
 def _selection(
@@ -275,7 +276,7 @@ def _initial_checkpoint(request: RunRequest, label_space: LabelSpace) -> Checkpo
     preprocessing = Preprocessing(recipe.data.work_size)
     if request.init is None:
         model = build_model(recipe.model.name, label_space.num_classes)
-        if recipe.model.weights:
+        if recipe.model.weights and not request.resume:
             load_pretrained(model, recipe.model.weights)
         return Checkpoint(model, ModelMetadata(label_space, preprocessing, model.config()))
     loaded = load_checkpoint(request.init)

@@ -1,0 +1,170 @@
+"""What training says of input that does not fit; nothing is lost or left behind."""
+
+from __future__ import annotations
+
+import urllib.error
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from cfcontra.models.light import LightSegmenter
+from cfcontra.train import cli
+from cfcontra.train.resuming import LAST
+
+RECIPE = {
+    "label_space": "camvid11",
+    "precision": "fp32",
+    "data": {"work_size": [32, 48], "batch_size": 2, "workers": 0},
+    "adapt": {"steps": 3, "method": "minent", "checkpoint_every": 1},
+}
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    monkeypatch.chdir(tmp_path)
+    make_folder(tmp_path / "day", frames=4)
+    make_folder(tmp_path / "dusk", frames=3, seed=5)
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(RECIPE))
+    return tmp_path
+
+
+def adapt(*more: str, target: str = "folder:dusk") -> int:
+    return cli.adapt(
+        [
+            *("--recipe", "small.yaml", "--source", "folder:day", "--target", target),
+            *("--run", "ad", "--device", "cpu", "--no-report", *more),
+        ]
+    )
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_a_class_that_the_whole_source_lacks_is_named(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (place / "day" / "labels").iterdir():
+        ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        ids[ids == 9] = 255
+        cv2.imwrite(str(path), ids)
+    assert adapt() == 0
+    assert "no pixel of pedestrian" in said(capsys).replace(", ", " ").replace("of sky", "of")
+
+
+def test_batch_and_working_size_larger_than_the_data(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert adapt("--data.batch_size", "5", "--data.work_size", "[512, 512]", "--steps", "1") == 0
+    text = said(capsys)
+    assert "a batch of 5 frames is larger than the target with 3" in text
+    height, width = cv2.imread(str(next((place / "dusk" / "images").iterdir()))).shape[:2]
+    assert f"{height}x{width}, smaller than the working size 512x512" in text
+
+
+def test_a_network_beside_a_model_to_start_from(
+    place: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert adapt("--init", str(model_file), "--model.name", "segformer-b0") == 2
+    assert "with --init the network is that of" in said(capsys)
+
+
+def test_averaging_without_an_average(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert adapt("--selection.score", "averaging") == 2
+    assert "Set ema" in said(capsys)
+    assert not (place / "runs" / "ad").exists()
+
+
+@pytest.mark.parametrize("target", ["folder:nowhere", "video:empty.mp4", "video:no*.mp4"])
+def test_nothing_stays_of_a_run_that_could_not_start(
+    place: Path, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with av.open("empty.mp4", "w") as container:
+        container.add_stream("mpeg4", rate=5)
+    assert adapt(target=target) == 2
+    text = said(capsys)
+    assert text.startswith("error:") and target.partition(":")[2].rstrip("*.mp4") in text
+    assert not (place / "runs" / "ad").exists()
+
+
+def test_a_video_of_one_colour_has_no_second_frame_to_learn_from(place: Path) -> None:
+    """Frames that do not differ are one frame, and one is enough to run."""
+    with av.open("still.mp4", "w") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height = 64, 48
+        frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="rgb24")
+        for _ in range(5):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert adapt(target="video:still.mp4") == 0
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        urllib.error.URLError("Name or service not known"),
+        ConnectionError("no route to host"),
+        OSError("We couldn't connect to the hub"),
+    ],
+)
+def test_a_hub_that_cannot_be_reached(
+    place: Path,
+    raised: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def unreachable(_: LightSegmenter) -> dict[str, torch.Tensor]:
+        raise raised
+
+    monkeypatch.setattr(LightSegmenter, "published_state", unreachable)
+    assert adapt("--model.weights", "imagenet") == 2
+    text = said(capsys)
+    assert "cannot be downloaded" in text and "give its path" in text
+
+
+def test_a_resumed_run_asks_no_hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = LightSegmenter(11).state_dict()
+    monkeypatch.setattr(LightSegmenter, "published_state", lambda _: state)
+    monkeypatch.setattr(LightSegmenter, "adopt", lambda model, state, _: None)
+    assert adapt("--model.weights", "imagenet") == 0
+
+    def unreachable(_: LightSegmenter) -> dict[str, torch.Tensor]:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(LightSegmenter, "published_state", unreachable)
+    (place / "runs/ad/model.pt").unlink()
+    assert adapt("--model.weights", "imagenet", "--resume") == 0
+
+
+def test_after_a_full_disk_the_run_goes_on_from_the_checkpoint_before(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert adapt("--run", "whole", "--quiet") == 0
+    save, written = torch.save, []
+
+    def refusing(content: object, path: Path) -> None:
+        if Path(path).suffix == ".ckpt" and written:
+            Path(path).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        save(content, path)
+        written.append(path)
+
+    monkeypatch.setattr(torch, "save", refusing)
+    assert adapt("--quiet") == 2
+    assert "no space left" in said(capsys)
+    monkeypatch.setattr(torch, "save", save)
+    assert (place / "runs/ad" / LAST).is_file() and not (place / "runs/ad/model.pt").exists()
+    assert adapt("--quiet", "--resume") == 0
+    one, two = (
+        torch.load(place / "runs" / run / "model.pt", weights_only=True)["state_dict"]
+        for run in ("whole", "ad")
+    )
+    assert all(torch.equal(one[name], two[name]) for name in one)

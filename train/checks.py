@@ -1,0 +1,52 @@
+"""What is wrong, or odd, about a run before it starts."""
+
+from __future__ import annotations
+
+import logging
+
+from cfcontra.datasets import SegmentationDataset
+from cfcontra.errors import InputError
+
+from .methods import target_terms
+from .recipe import Stage
+from .settings import DataSettings
+
+LOGGER = logging.getLogger(__name__)
+
+
+def check_stage(stage: Stage, target: SegmentationDataset | None) -> None:
+    """Raise an `InputError` where a stage needs what it is not given."""
+    if target is None and (target_terms(stage) or stage.style.name != "none"):
+        raise InputError(
+            f"method '{stage.method}' with style '{stage.style.name}' needs a target; "
+            "use cfcontra-adapt with --target."
+        )
+    if target is not None and stage.selection.score == "averaging" and not stage.ema:
+        raise InputError(
+            "selection.score 'averaging' compares the weight average with the network, and ema "
+            "is 0. Set ema, such as --ema 0.99, or another score."
+        )
+
+
+def check_data(settings: DataSettings, domains: dict[str, SegmentationDataset | None]) -> None:
+    """Warn of data that a run works with, but not as its user may think.
+
+    Args:
+        domains: name → data, None where there is none.
+    """
+    height, width = settings.work_size
+    for name, dataset in domains.items():
+        if dataset is None:
+            continue
+        if len(dataset) < settings.batch_size:
+            LOGGER.warning(
+                "a batch of %d frames is larger than the %s with %d: frames repeat within a batch",
+                *(settings.batch_size, name, len(dataset)),
+            )
+        found = dataset[0].image.shape
+        if found[0] < height and found[1] < width:
+            LOGGER.warning(
+                "frames of the %s are %dx%d, smaller than the working size %dx%d: they are "
+                "enlarged. A smaller data.work_size costs less.",
+                *(name, found[0], found[1], height, width),
+            )
