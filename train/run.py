@@ -264,6 +264,8 @@ def _selection(
     module: AdaptationModule, target: SegmentationDataset, device: torch.device
 ) -> Selection | None:
     settings = module.stage.selection
+    if settings.score == "auto":
+        settings = replace(settings, score="averaging" if module.stage.ema else "last")
     if settings.score == "last" and not settings.log_all:
         return None
     preprocessing = module.metadata.preprocessing

@@ -56,6 +56,7 @@ class Selection(Callback):
 
     def _score(self, network: SegmentationModel, module: AdaptationModule) -> dict[str, float]:
         chosen = self._settings.score
+        assert chosen != "auto", "decided by the run"
         names: tuple[ScoreName, ...] = (chosen,) if chosen != "last" else ()
         names = SCORES if self._settings.log_all else names
         other = module.network if network is not module.network else None

@@ -226,7 +226,8 @@ class SelectionSettings:
     """Which of a run's networks is kept, decided without labels of the target.
 
     Attributes:
-        score: of `target_probe`; `last` keeps the last network whatever it scores.
+        score: of `target_probe`; `last` keeps the last network whatever it scores; `auto` is
+            `averaging` where there is a weight average (`ema`), else `last`.
         candidates: networks that are compared, evenly spaced over the steps.
         frames: target frames they are scored on.
         log_all: also log all other scores, for comparing them.
@@ -234,6 +235,7 @@ class SelectionSettings:
 
     __pydantic_config__: ClassVar = STRICT
     score: Literal[
+        "auto",
         "last",
         "certainty",
         "mutual-information",
@@ -242,7 +244,7 @@ class SelectionSettings:
         "consistency",
         "mixing",
         "averaging",
-    ] = "last"
+    ] = "auto"
     candidates: Positive = 8
     frames: Positive = 32
     log_all: bool = False

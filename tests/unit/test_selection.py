@@ -115,6 +115,16 @@ def test_the_best_candidate_is_kept(
     }
 
 
+def test_by_default_the_average_is_held_against_the_network(place: Path) -> None:
+    assert adapt("with") == 0 and adapt("without", "--ema", "0") == 0
+    records = [
+        load_checkpoint(place / "runs" / run / "model.pt").metadata.training
+        for run in ("with", "without")
+    ]
+    assert records[0]["selection"]["score"] == "averaging"
+    assert "selection" not in records[1]
+
+
 def test_looking_does_not_change_the_run_and_a_resumed_one_remembers(place: Path) -> None:
     assert adapt("plain", "--selection.score", "last") == 0
     looked = ("--selection.score", "last", "--selection.log_all", "true")
