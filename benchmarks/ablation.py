@@ -1,10 +1,12 @@
-"""What each stage of CFContra gives: one source-only run, then one adaptation per stage.
+"""What each stage gives: source-only runs, then adaptations of them, over several seeds.
 
-    python benchmarks/ablation.py streets            # generated streets, noon to dusk
-    python benchmarks/ablation.py camvid --data PATH # CamVid, day to dusk
+    python benchmarks/ablation.py streets                    # generated streets, noon to dusk
+    python benchmarks/ablation.py camvid --data PATH         # CamVid, day to dusk
+    python benchmarks/ablation.py camvid-small --data PATH --seeds 0 1 2
 
 Prints a Markdown table and, with --json FILE, writes the figures. Labels of the target are
-used for these figures only.
+used for these figures only. A run that is there already is not repeated, so a stopped
+benchmark goes on; --folder takes another place for another measurement.
 """
 
 from __future__ import annotations
@@ -13,28 +15,47 @@ import argparse
 import contextlib
 import io
 import json
+import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cfcontra.train import cli
 
-STAGES: dict[str, list[str]] = {
-    "+ more steps, varied light": ["--method", "source-only", "--style.name", "none"],
-    "+ style": ["--method", "source-only"],
-    "+ entropy": ["--method", "minent"],
-    "+ contrast (CFContra)": [],
+NO_STYLE = ["--style.name", "none"]
+NO_TARGET = ["--method", "source-only", *NO_STYLE, "--norm_target", "null"]
+PUBLISHED = [
+    *(f"--contrast.{a}_to_{b} 0.001" for a in ("source", "target") for b in ("source", "target")),
+    "--contrast.pseudo_labels margin --contrast.balance false --entropy.weight 0.001",
+]
+SOURCE_ONLY = "source-only"
+ROWS: dict[str, list[str]] = {
+    SOURCE_ONLY: [],
+    "more steps, varied light": NO_TARGET,
+    "coarse": ["--method", "source-only"],
+    "MinEnt": ["--method", "minent", *NO_STYLE],
+    "CFContra": NO_STYLE,
+    "coarse + MinEnt": ["--method", "minent"],
+    "coarse + AdvEnt": ["--method", "advent"],
+    "coarse + CFContra": [],
+    "coarse + CFContra, published settings": " ".join(PUBLISHED).split(),
+    "strong": ["--mixing.weight", "1", "--masking.weight", "0.5", "--masking.patch", "32"],
 }
 
 
 @dataclass(frozen=True)
 class Setting:
+    """Data and recipe of one table, and how `strong` is fitted to its length."""
+
     recipe: str
     source: str
     target: str
     source_val: str
     target_val: str
+    strong: str
+    options: str = ""
 
 
 def settings(name: str, data: str) -> Setting:
@@ -45,18 +66,21 @@ def settings(name: str, data: str) -> Setting:
             "streets:dusk",
             "streets:noon,split=val,length=100",
             "streets:dusk,split=val,length=100",
+            "--target_warmup 80 --teacher.decay 0.98 --teacher.threshold 0.9 --norm_target 0.75",
         )
+    small = name == "camvid-small"
     return Setting(
         "camvid-day-to-dusk",
         f"folder:{data}/day,frames=0:346",
         f"folder:{data}/dusk",
         f"folder:{data}/day,frames=346:406",
         f"folder:{data}/dusk-val",
+        f"--target_warmup {200 if small else 400} --teacher.decay 0.99 --teacher.threshold 0.9",
+        "--data.work_size [180,240] --data.batch_size 6 --steps 800" if small else "",
     )
 
 
-def run(command: object, *arguments: str) -> None:
-    assert callable(command)
+def run(command: Callable[[list[str]], int], *arguments: str) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         status = command(list(arguments))
     if status != 0:
@@ -73,53 +97,80 @@ def score(model: Path, spec: str, device: str) -> float:
     return float(json.loads(result.read_text())["miou"]) * 100
 
 
+def measure(setting: Setting, row: str, seed: str, folder: Path, device: str) -> dict[str, float]:
+    """Scores of one row with one seed: trained now, or read where they are there."""
+    place = folder / seed / row.replace(" + ", "-").replace(", ", "-").replace(" ", "-")
+    result = place / "result.json"
+    if result.is_file():
+        return dict(json.loads(result.read_text()))
+    started = time.monotonic()
+    common = ["--recipe", setting.recipe, "--source", setting.source, "--run", str(place)]
+    common += ["--overwrite", "--no-report", "--quiet", "--seed", seed, "--device", device]
+    common += setting.options.split()
+    if row == SOURCE_ONLY:
+        plain = ["--light.jitter", "0", "--light.gamma", "0", "--light.blur", "0"]
+        run(cli.train, *common, *plain)
+    else:
+        init = folder / seed / SOURCE_ONLY / "model.pt"
+        fitted = setting.strong.split() if row == "strong" else []
+        target = ["--init", str(init), "--target", setting.target]
+        run(cli.adapt, *common, *target, *ROWS[row], *fitted)
+    scores = {
+        "seconds": time.monotonic() - started,
+        "source": score(place / "model.pt", setting.source_val, device),
+        "target": score(place / "model.pt", setting.target_val, device),
+    }
+    result.write_text(json.dumps(scores))
+    return scores
+
+
+def spread(values: list[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.1f}"
+    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("setting", choices=["streets", "camvid"])
+    parser.add_argument("setting", choices=["streets", "camvid", "camvid-small"])
     parser.add_argument("--data", default="data/camvid", help="folder with day, dusk, dusk-val")
     parser.add_argument("--folder", type=Path, default=Path("runs/ablation"))
-    parser.add_argument("--seed", default="0")
+    parser.add_argument("--seeds", nargs="+", default=["0"])
+    parser.add_argument("--rows", nargs="+", choices=[*ROWS], default=[*ROWS], metavar="ROW")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     setting = settings(arguments.setting, arguments.data)
     folder = arguments.folder / arguments.setting
-    common = ["--recipe", setting.recipe, "--source", setting.source, "--overwrite", "--no-report"]
-    common += ["--seed", arguments.seed, "--device", arguments.device]
-    source = folder / "source-only"
-    runs: list[tuple[str, Path, list[str]]] = [("source-only", source, [])]
-    runs += [(name, folder / name.split()[1], options) for name, options in STAGES.items()]
-    rows = []
-    for name, place, options in runs:
-        started = time.monotonic()
-        if name == "source-only":
-            run(cli.train, *common, "--run", str(place))
-        else:
-            init = ["--init", str(source / "model.pt"), "--target", setting.target]
-            run(cli.adapt, *common, *init, "--run", str(place), *options)
-        seconds = time.monotonic() - started
-        scores = [
-            score(place / "model.pt", spec, arguments.device)
-            for spec in (setting.source_val, setting.target_val)
-        ]
-        rows.append((name, *scores, seconds))
+    rows = [SOURCE_ONLY, *(row for row in arguments.rows if row != SOURCE_ONLY)]
+    found: dict[str, list[dict[str, float]]] = {row: [] for row in rows}
+    for seed in arguments.seeds:
+        for row in rows:
+            scores = measure(setting, row, seed, folder, arguments.device)
+            found[row].append(scores)
+            told = ", ".join(f"{name} {value:.1f}" for name, value in scores.items())
+            print(f"seed {seed}: {row}: {told}", file=sys.stderr, flush=True)
     print("| | source mIoU | target mIoU | seconds |\n| --- | --- | --- | --- |")
-    for name, on_source, on_target, seconds in rows:
-        print(f"| {name} | {on_source:.1f} | {on_target:.1f} | {seconds:.0f} |")
+    for row, results in found.items():
+        cells = [spread([scores[name] for scores in results]) for name in ("source", "target")]
+        seconds = statistics.mean(scores["seconds"] for scores in results)
+        print(f"| {row} | {cells[0]} | {cells[1]} | {seconds:.0f} |")
     if arguments.json:
-        base = rows[0][2]
-        content = [
-            {
-                "name": f"{arguments.setting}: {name}: target mIoU",
-                "value": on_target,
-                "unit": "mIoU",
-                "baseline": base,
-                "ratio": on_target / base,
-                "floor": None,
-                "holds": True,
-            }
-            for name, _, on_target, _ in rows
-        ]
+        base = statistics.mean(scores["target"] for scores in found[SOURCE_ONLY])
+        content = []
+        for row, results in found.items():
+            value = statistics.mean(scores["target"] for scores in results)
+            content.append(
+                {
+                    "name": f"{arguments.setting}: {row}: target mIoU",
+                    "value": value,
+                    "unit": "mIoU",
+                    "baseline": base,
+                    "ratio": value / base,
+                    "floor": None,
+                    "holds": True,
+                }
+            )
         arguments.json.write_text(json.dumps(content, indent=2) + "\n")
 
 

@@ -6,8 +6,10 @@ import logging
 
 from cfcontra.datasets import SegmentationDataset
 from cfcontra.errors import InputError
+from cfcontra.models import SegmentationModel
 
 from .methods import target_terms
+from .norm_statistics import live_norms
 from .recipe import Stage
 from .settings import DataSettings
 
@@ -21,10 +23,24 @@ def check_stage(stage: Stage, target: SegmentationDataset | None) -> None:
             f"method '{stage.method}' with style '{stage.style.name}' needs a target; "
             "use cfcontra-adapt with --target."
         )
+    if target is None and stage.norm_target is not None:
+        raise InputError(
+            "norm_target takes frames of a target; use cfcontra-adapt with --target, or leave it "
+            "out."
+        )
     if target is not None and stage.selection.score == "averaging" and not stage.ema:
         raise InputError(
             "selection.score 'averaging' compares the weight average with the network, and ema "
             "is 0. Set ema, such as --ema 0.99, or another score."
+        )
+
+
+def check_network(stage: Stage, network: SegmentationModel) -> None:
+    """Raise an `InputError` where a stage needs what its network has not."""
+    if stage.norm_target is not None and not live_norms(network):
+        raise InputError(
+            f"norm_target: model '{network.name}' has no batch normalisation that follows the "
+            "data. Leave it out."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from cfcontra.command import Parser, console, run_command, set_up_logging
@@ -11,7 +12,12 @@ from .recipe import StageName, load_recipe, recipe_names
 
 
 def train(argv: list[str] | None = None) -> int:
-    """`cfcontra-train`: supervised training on a labelled source."""
+    """`cfcontra-train`: supervised training on a labelled source, or `style` as first word."""
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["style"]:
+        from .style_command import style_command
+
+        return run_command(style_command, words[1:])
     return run_command(lambda arguments: _run_stage("train", arguments), argv)
 
 
@@ -57,7 +63,8 @@ def _report(argv: list[str]) -> None:
 
 def _run_stage(stage: StageName, argv: list[str]) -> None:
     what = {
-        "train": "Train a segmenter on a labelled source domain.",
+        "train": "Train a segmenter on a labelled source domain; `cfcontra-train style` trains "
+        "a style network.",
         "adapt": "Adapt a segmenter from a labelled source to an unlabelled target domain.",
     }[stage]
     parser = Parser(
@@ -90,7 +97,7 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
     parser.add_overwrite()
     arguments, rest = parser.parse_known_args(argv)
     set_up_logging(arguments)
-    overrides = _overrides(rest)
+    overrides = recipe_overrides(rest)
     if getattr(arguments, "init", None) is not None:
         unused = [key for key in overrides if key.split(".")[0] == "model"]
         if unused:
@@ -100,7 +107,8 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
             )
     recipe = load_recipe(arguments.recipe, stage, overrides)
 
-    from .run import Processes, RunRequest, run
+    from .processes import Processes
+    from .run import RunRequest, run
 
     result = run(
         RunRequest(
@@ -135,7 +143,12 @@ def run_folder(name: str) -> Path:
     return path if len(path.parts) > 1 else Path("runs") / path
 
 
-def _overrides(rest: list[str]) -> dict[str, str]:
+def recipe_overrides(rest: list[str]) -> dict[str, str]:
+    """`--FIELD VALUE` words as field → value.
+
+    Raises:
+        InputError: a word that is no field, or a field without a value.
+    """
     overrides: dict[str, str] = {}
     words = iter(rest)
     for word in words:

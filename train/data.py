@@ -63,7 +63,7 @@ class PairedDomains(Dataset[PairedBatch]):
     frame is used equally often.
 
     Args:
-        source: labelled frames.
+        source: labelled frames; what learns nothing of classes does without the labels.
         target: frames without labels, or None.
         seed: of the run.
         rare_classes: chooses the source's frames, or None for walks through all of them.
@@ -122,8 +122,7 @@ class PairedDomains(Dataset[PairedBatch]):
 
 
 def _label(sample: Frame, domain: int) -> NDArray[np.uint8]:
-    if domain == _SOURCE:
-        assert sample.label is not None, "a source data set is opened with labels"
+    if domain == _SOURCE and sample.label is not None:
         return sample.label
     return usable_pixels(sample)
 

@@ -20,7 +20,7 @@ from .data import DomainBatch, PairedBatch, PairedLoading
 from .methods import StepInput, build_method
 from .optim import build_optimizer, poly_schedule
 from .recipe import Recipe, Stage
-from .style import restyle
+from .style import build_style, restyle
 
 
 class AdaptationModule(LightningModule):
@@ -48,6 +48,7 @@ class AdaptationModule(LightningModule):
         self.metadata: ModelMetadata = checkpoint.metadata
         self.recipe, self.stage = recipe, stage
         self.method = build_method(self.network, stage, class_weights, self.normalize)
+        self._style = build_style(stage.style)  # a function: no part of what is trained or saved
         self._resumed = resumed
         self._scale_before = 0.0
 
@@ -83,7 +84,7 @@ class AdaptationModule(LightningModule):
         if batch.target is None:
             return StepInput(source, labels, None, None, generator)
         target = self._images(batch.target)
-        source = restyle(source, target, self.stage.style, generator)
+        source = restyle(source, target, self._style, self.stage.style.share, generator)
         valid = batch.target.labels.to(self.device) != IGNORE_INDEX
         return StepInput(source, labels, target, valid, generator)
 

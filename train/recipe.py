@@ -56,6 +56,9 @@ class Stage:
         target_warmup: steps before anything is learned from the target's predictions, which
             are wrong at first where the domains differ much; restyled source frames, the
             source's contrast and batch statistics prepare them.
+        norm_target: share of target frames among the plain frames that batch-norm statistics
+            are estimated from at the end (AdaBN); None keeps those gathered in training, from
+            augmented frames, half of them the source's.
         val_every: steps between validations and between pictures in the TensorBoard log, 0
             for a validation at the end only.
         checkpoint_every: steps between checkpoints that a stopped run goes on from.
@@ -68,6 +71,7 @@ class Stage:
     class_balance: Share = 0.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target_warmup: Annotated[int, Field(ge=0)] = 0
+    norm_target: Share | None = None
     val_every: Annotated[int, Field(ge=0)] = 0
     checkpoint_every: Positive = 500
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)

@@ -7,7 +7,7 @@ import os
 import re
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import yaml
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from cfcontra import __version__
@@ -36,13 +35,15 @@ from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from .averaging import WeightAverage
-from .checks import check_data, check_stage
+from .checks import check_data, check_network, check_stage
 from .class_statistics import RareClassSampler, class_weights, count_classes
 from .data import PairedDomains, PairedLoading, loader_workers
 from .evaluate import evaluate_backend
 from .module import AdaptationModule
+from .norm_statistics import estimate_statistics, mixed_batches
 from .panels import Panels
 from .precision import choose_precision
+from .processes import Processes, process_rank
 from .progress import StepProgress
 from .recipe import Recipe, Stage, StageName
 from .resuming import LAST, AtomicCheckpointIO, Checkpoints, keep_earlier_log, read_progress
@@ -53,48 +54,6 @@ from .target_probe import TargetProbe
 from .validation import Validation
 
 LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Processes:
-    """How many processes make a step together.
-
-    Attributes:
-        devices: processes on this machine: one a GPU, or so many on the CPU.
-        nodes: machines.
-        strategy: Lightning's name of a way that keeps the whole network in each process.
-    """
-
-    devices: int = 1
-    nodes: int = 1
-    strategy: str = "ddp"
-
-    def placement(self, device: torch.device, rests: bool) -> dict[str, Any]:
-        """Lightning's arguments for it.
-
-        Args:
-            device: the one to take where there is one process.
-            rests: whether some parameters have no gradient in some steps.
-
-        Raises:
-            InputError: fewer than one process or machine, or more processes than GPUs.
-        """
-        if min(self.devices, self.nodes) < 1:
-            raise InputError("--devices and --nodes: give 1 or more.")
-        if device.type == "cuda" and self.devices > torch.cuda.device_count():
-            raise InputError(
-                f"--devices {self.devices}: only {torch.cuda.device_count()} GPUs found. "
-                "Use fewer, or --device cpu."
-            )
-        if self.devices * self.nodes > 1:
-            resting = rests and self.strategy == "ddp"
-            return {
-                "devices": self.devices,
-                "num_nodes": self.nodes,
-                "strategy": "ddp_find_unused_parameters_true" if resting else self.strategy,
-                "sync_batchnorm": device.type == "cuda",  # which torch has for GPUs only
-            }
-        return {"devices": [device.index or 0] if device.type == "cuda" else 1}
 
 
 @dataclass(frozen=True)
@@ -120,7 +79,7 @@ class RunRequest:
     init: Path | None = None
     device: str = "auto"
     threads: int | None = None
-    processes: Processes = Processes()
+    processes: Processes = field(default_factory=Processes)
     overwrite: bool = False
     quiet: bool = False
     resume: bool = False
@@ -163,7 +122,7 @@ def run(request: RunRequest) -> RunResult | None:
         InputError: anything about the request, the data or the disk that does not work;
             nothing is written to `model.pt` then.
     """
-    if _rank():
+    if process_rank():
         request = replace(request, quiet=True)
         logging.getLogger("cfcontra").setLevel(logging.ERROR)
     try:
@@ -194,10 +153,11 @@ def _run(request: RunRequest) -> RunResult | None:
     check_data(recipe.data, {"source": source, "target": target})
     seed_everything(recipe.seed, verbose=False)
     checkpoint = _initial_checkpoint(request, label_space)
+    check_network(stage, checkpoint.model)
     weights, rare_classes = _balance(source, recipe.data, stage)
     module = AdaptationModule(checkpoint, recipe, stage, weights, request.resume)
     placement = request.processes.placement(device, module.method.rests)
-    if not _rank():
+    if not process_rank():
         _lay_out(request, done)
     domains = PairedDomains(
         source,
@@ -212,6 +172,10 @@ def _run(request: RunRequest) -> RunResult | None:
     trainer = _fit(module, request, domains, target, val, selection, device, placement, done)
     if not trainer.is_global_zero:
         return None
+    if stage.norm_target is not None and target is not None:
+        preprocessing = checkpoint.metadata.preprocessing
+        batches = mixed_batches(source, target, preprocessing, stage.norm_target)
+        estimate_statistics(module.network.to(device), batches, module.normalize)
     trained = Checkpoint(module.network.cpu().eval(), checkpoint.metadata)
     scores = None
     if val is not None:
@@ -231,11 +195,6 @@ def _report(request: RunRequest, device: torch.device) -> Path | None:
     except InputError as error:  # the model is there; a report can be written later
         LOGGER.warning("no report: %s", error)
         return None
-
-
-def _rank() -> int:
-    """Number of the process as its environment says, known before the processes meet."""
-    return int(getattr(rank_zero_only, "rank", 0))
 
 
 def _lay_out(request: RunRequest, done: int) -> None:

@@ -104,12 +104,16 @@ class StyleSettings:
             domain in the training.
         beta: half the side of the square of frequencies that `fourier` takes from the
             target, as a share of the shorter side of the frame.
+        file: the trained style network of `adain`.
+        alpha: share of the style with `adain`.
     """
 
     __pydantic_config__: ClassVar = STRICT
-    name: Literal["none", "image-stats", "fourier"] = "none"
+    name: Literal["none", "image-stats", "fourier", "adain"] = "none"
     share: Share = 1.0
     beta: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    file: str = ""
+    alpha: Share = 1.0
 
 
 @dataclass(frozen=True)

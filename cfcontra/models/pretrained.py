@@ -36,7 +36,7 @@ def load_pretrained(model: SegmentationModel, weights: str) -> None:
                 f"({_first_line(error)}). Get the file elsewhere and give its path."
             ) from error
     else:
-        state = _read(Path(weights))
+        state = read_state(Path(weights))
     model.adopt(state, weights)
 
 
@@ -66,7 +66,12 @@ def fit_state(part: nn.Module, state: dict[str, Tensor], where: str) -> None:
     nn.Module.load_state_dict(part, state, strict=False)  # some of the library override it
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
+    """A state dict from a file.
+
+    Raises:
+        InputError: no such file, or it holds no state dict.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file. Give 'imagenet' or a file with a state dict.")
     try:

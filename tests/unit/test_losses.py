@@ -16,7 +16,7 @@ from cfcontra.train.projection_head import UnitLength
 from cfcontra.train.prototype_bank import PrototypeBank, class_sums
 from cfcontra.train.pseudo_labels import labels_by_confidence, labels_by_margin
 from cfcontra.train.settings import StyleSettings
-from cfcontra.train.style import restyle
+from cfcontra.train.style import build_style, restyle
 from cfcontra.train.style.image_stats import match_image_stats
 
 C, D, P, TAU = 5, 8, 60, 0.07
@@ -219,12 +219,16 @@ def test_image_stats_give_the_targets_statistics() -> None:
 def test_restyle_keeps_the_share_that_it_must() -> None:
     source, target = torch.rand(400, 3, 2, 2), torch.rand(5, 3, 2, 2)
     settings = StyleSettings("image-stats", 0.25)
-    styled = restyle(source, target, settings, torch.Generator().manual_seed(0))
+    styled = restyle(
+        source, target, build_style(settings), settings.share, torch.Generator().manual_seed(0)
+    )
     changed = (styled != source).flatten(1).any(1).float().mean()
     assert 0.18 < float(changed) < 0.32
-    again = restyle(source, target, settings, torch.Generator().manual_seed(0))
+    again = restyle(
+        source, target, build_style(settings), settings.share, torch.Generator().manual_seed(0)
+    )
     assert torch.equal(styled, again)
-    assert restyle(source, target, StyleSettings("none"), torch.Generator()) is source
+    assert restyle(source, target, build_style(StyleSettings()), 1.0, torch.Generator()) is source
 
 
 def test_unit_length_is_normalize_and_its_gradient() -> None:

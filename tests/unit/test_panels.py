@@ -131,7 +131,7 @@ def test_pictures_come_without_labels_too(place: Path, opened_files: list[str]) 
 
 def test_validation_scores_the_average_that_the_run_ends_with(place: Path) -> None:
     """The last validation but one of a longer run is the result of a run that stops there."""
-    more = ("--val", "folder:dusk", "--optimizer.horizon", "6")
+    more = ("--val", "folder:dusk", "--optimizer.horizon", "6", "--selection.score", "last")
     assert adapt("short", *more, "--steps", "4") == 0
     assert adapt("long", *more, "--val_every", "4") == 0
     ended = load_checkpoint(place / "runs/short/model.pt").metadata.training["val"]["miou"]

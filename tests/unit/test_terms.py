@@ -25,7 +25,7 @@ from cfcontra.train.settings import (
     TeacherSettings,
 )
 from cfcontra.train.strong_light import relight
-from cfcontra.train.style import restyle
+from cfcontra.train.style import build_style, restyle
 from cfcontra.train.style.fourier import swap_low_frequencies
 from cfcontra.train.teacher import Teacher
 
@@ -70,7 +70,7 @@ def test_fourier_style_against_the_centred_spectrum(height: int, width: int, bet
 def test_fourier_style_is_one_setting_away() -> None:
     source, target = torch.rand(2, 4, 3, 16, 24, generator=generator())
     settings = StyleSettings(name="fourier", beta=0.1, share=1.0)
-    styled = restyle(source, target, settings, generator(1))
+    styled = restyle(source, target, build_style(settings), settings.share, generator(1))
     partners_mean = styled.mean(dim=(2, 3))
     assert not torch.allclose(styled, source)
     # The mean is the lowest frequency: it is one of the targets' (but for the clipping).

@@ -1,0 +1,151 @@
+"""Training of a style network's decoder, without any label."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from cfcontra.allocator import keep_freed_memory
+from cfcontra.datasets import open_dataset
+from cfcontra.datasets.cache import CachedDataset
+from cfcontra.device import resolve_device, set_threads
+from cfcontra.errors import InputError
+from cfcontra.files import atomic_write_bytes
+from cfcontra.label_space import get_label_space
+from cfcontra.preprocessing import Preprocessing
+from cfcontra.visualize import encode_png
+
+from ..data import PairedBatch, PairedDomains, PairedLoading, loader_workers
+from ..precision import choose_precision
+from ..progress import StepProgress
+from ..settings import LightSettings
+from .adain import StyleNetwork, style_losses
+from .encoders import load_encoder
+from .style_file import save_style
+
+if TYPE_CHECKING:
+    from ..style_command import StyleTraining
+
+_SHOWN = 3
+
+
+class StyleModule(LightningModule):
+    """Trains the decoder of a style network by content and style (eq. 11)."""
+
+    def __init__(self, network: StyleNetwork, settings: StyleTraining) -> None:
+        super().__init__()
+        self.network, self._settings = network, settings
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.Adam(self.network.decoder.parameters(), lr=self._settings.lr)
+        schedule = LambdaLR(optimizer, lambda step: 1.0 / (1.0 + self._settings.decay * step))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
+        return batch
+
+    def training_step(self, batch: PairedBatch, batch_idx: int) -> Tensor:
+        assert batch.target is not None
+        source, target = (
+            part.images.to(self.device).float() / 255.0 for part in (batch.source, batch.target)
+        )
+        losses = style_losses(self.network, source, target)
+        total: Tensor = losses["content"] + self._settings.style_weight * losses["style"]
+        if not bool(torch.isfinite(total)):
+            raise InputError(
+                f"Step {batch.number}: the loss is not finite. Lower --lr or --style_weight."
+            )
+        self.log("loss", total.detach(), prog_bar=True, batch_size=len(source))
+        detached = {f"loss/{name}": value.detach() for name, value in losses.items()}
+        self.log_dict(detached, batch_size=len(source))
+        return total
+
+
+def train_style(
+    path: Path,
+    settings: StyleTraining,
+    source: str,
+    target: str,
+    encoder: str,
+    device_name: str,
+    threads: int | None,
+    quiet: bool,
+) -> Path:
+    """Train a style network and write it.
+
+    Args:
+        path: the `style.pt` to write.
+        source, target: data specs; no label is opened.
+        encoder: see `load_encoder`.
+
+    Returns:
+        The picture of examples beside it.
+
+    Raises:
+        InputError: data, encoder or disk that do not work.
+    """
+    device = resolve_device(device_name)
+    set_threads(threads)
+    keep_freed_memory()
+    space = get_label_space(settings.label_space)
+    domains = PairedDomains(
+        CachedDataset(open_dataset(source, space, labelled=False)),
+        CachedDataset(open_dataset(target, space, labelled=False)),
+        settings.data,
+        LightSettings(),
+        Preprocessing(settings.data.work_size),
+        settings.seed,
+    )
+    seed_everything(settings.seed, verbose=False)
+    module = StyleModule(StyleNetwork(load_encoder(encoder)), settings)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    bar: list[Callback] = [] if quiet else [StepProgress("style")]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        trainer = Trainer(
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            devices=[device.index or 0] if device.type == "cuda" else 1,
+            precision=choose_precision("auto", device),
+            max_steps=settings.steps,
+            callbacks=bar,
+            logger=CSVLogger(path.parent, name="", version="logs"),
+            log_every_n_steps=min(10, max(1, settings.steps // 2)),
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        workers = loader_workers(settings.data.workers, device)
+        module.train()
+        trainer.fit(module, datamodule=PairedLoading(domains, 0, settings.steps, workers))
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    network = module.network.cpu().eval()
+    record = {"steps": settings.steps, "seed": settings.seed, "style_weight": settings.style_weight}
+    save_style(path, network, record)
+    picture = path.with_name("examples.png")
+    atomic_write_bytes(picture, encode_png(_examples(network, domains[0])))
+    return picture
+
+
+@torch.no_grad()
+def _examples(network: StyleNetwork, batch: PairedBatch) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Rows of source frame, target frame, and the source with the target's look."""
+    assert batch.target is not None
+    source, target = (part.images[:_SHOWN].float() / 255.0 for part in (batch.source, batch.target))
+    rows = torch.cat([source, target, network(source, target)], dim=3)
+    shown = (rows * 255).round().byte().permute(0, 2, 3, 1)
+    return np.ascontiguousarray(torch.cat([*shown]).numpy())

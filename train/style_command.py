@@ -1,0 +1,82 @@
+"""`cfcontra-train style`: training the decoder of the `adain` style."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from cfcontra.command import Parser, console, set_up_logging
+from cfcontra.config import STRICT, build, field_names, from_dotted, nearest_hint
+from cfcontra.errors import InputError
+from cfcontra.files import prepare_output
+
+from .cli import recipe_overrides, run_folder
+from .settings import DataSettings, NonNegative, Positive
+
+
+@dataclass(frozen=True)
+class StyleTraining:
+    """How a style network's decoder is trained.
+
+    Attributes:
+        steps: optimiser steps.
+        style_weight: weight of the style loss beside the content's (λ of eq. 11).
+        lr: of Adam; it falls as `lr / (1 + decay · step)`.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+    label_space: str = "cityscapes19"
+    seed: Annotated[int, Field(ge=0)] = 0
+    steps: Positive = 2000
+    style_weight: NonNegative = 10.0
+    lr: Annotated[float, Field(gt=0)] = 1e-4
+    decay: NonNegative = 5e-5
+    data: DataSettings = field(default_factory=lambda: DataSettings((256, 512)))
+
+
+def style_command(argv: list[str]) -> None:
+    """Train a style network as the arguments say."""
+    parser = Parser(
+        "train style",
+        "Train the decoder that gives source frames the target's look. Fields such as --steps "
+        "and --data.work_size can be set.",
+    )
+    parser.add_argument("--source", required=True, metavar="SPEC", help="frames to restyle")
+    parser.add_argument("--target", required=True, metavar="SPEC", help="frames to look like")
+    parser.add_argument(
+        "--encoder",
+        default="vgg19",
+        metavar="NAME",
+        help="vgg19 (downloaded), its .pth file, or the model.pt of a light segmenter",
+    )
+    parser.add_argument("--run", required=True, metavar="NAME", help="results go to runs/NAME")
+    parser.add_device()
+    parser.add_overwrite()
+    arguments, rest = parser.parse_known_args(argv)
+    set_up_logging(arguments)
+    given = recipe_overrides(rest)
+    known = field_names(StyleTraining)
+    for key in given:
+        if key not in known:
+            raise InputError(f"--{key}: no such field.{nearest_hint(key, known)}")
+    settings = build(StyleTraining, from_dotted(given), "the style's settings")
+    folder = run_folder(arguments.run)
+
+    from .style.training import train_style
+
+    path = folder / "style.pt"
+    prepare_output(path, arguments.overwrite)
+    picture = train_style(
+        path,
+        settings,
+        arguments.source,
+        arguments.target,
+        arguments.encoder,
+        arguments.device,
+        arguments.threads,
+        arguments.quiet,
+    )
+    console.print(f"style: {path}", soft_wrap=True)
+    console.print(f"examples: {picture}", soft_wrap=True)
