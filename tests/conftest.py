@@ -6,11 +6,13 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from cfcontra.checkpoint import Checkpoint, save_checkpoint
 from cfcontra.label_space import LABEL_SPACES
@@ -70,6 +72,22 @@ def make_folder() -> Callable[..., Path]:
             if labelled:
                 cv2.imwrite(str(root / "labels" / f"{number:03d}.png"), label)
         return root
+
+    return make
+
+
+@pytest.fixture
+def make_place(
+    tmp_path: Path, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """A working folder with `day` and `dusk` data and a recipe, `small.yaml`."""
+
+    def make(recipe: dict[str, Any], dusk_frames: int = 3) -> Path:
+        monkeypatch.chdir(tmp_path)
+        make_folder(tmp_path / "day", frames=4)
+        make_folder(tmp_path / "dusk", frames=dusk_frames, seed=5)
+        (tmp_path / "small.yaml").write_text(yaml.safe_dump(recipe))
+        return tmp_path
 
     return make
 

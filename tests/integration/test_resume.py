@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from cfcontra.train import cli
 from cfcontra.train.curves import read_curves
@@ -53,18 +52,10 @@ sys.exit(cli.adapt(sys.argv[1:]))
 
 
 @pytest.fixture
-def place(
-    tmp_path: Path,
-    make_folder: Callable[..., Path],
-    model_file: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Path:
-    monkeypatch.chdir(tmp_path)
-    make_folder(tmp_path / "day", frames=4)
-    make_folder(tmp_path / "dusk", frames=3, seed=5)
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(RECIPE))
-    shutil.copy(model_file, tmp_path / "first.pt")
-    return tmp_path
+def place(make_place: Callable[..., Path], model_file: Path) -> Path:
+    place = make_place(RECIPE)
+    shutil.copy(model_file, place / "first.pt")
+    return place
 
 
 def arguments(run: str, *more: str) -> list[str]:

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from cfcontra.models.light import LightSegmenter
 from cfcontra.train import cli
@@ -26,14 +25,8 @@ RECIPE = {
 
 
 @pytest.fixture
-def place(
-    tmp_path: Path, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    monkeypatch.chdir(tmp_path)
-    make_folder(tmp_path / "day", frames=4)
-    make_folder(tmp_path / "dusk", frames=3, seed=5)
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(RECIPE))
-    return tmp_path
+def place(make_place: Callable[..., Path]) -> Path:
+    return make_place(RECIPE)
 
 
 def adapt(*more: str, target: str = "folder:dusk") -> int:

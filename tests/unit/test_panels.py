@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cfcontra.checkpoint import load_checkpoint
@@ -35,14 +34,8 @@ RECIPE = {
 
 
 @pytest.fixture
-def place(
-    tmp_path: Path, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    monkeypatch.chdir(tmp_path)
-    make_folder(tmp_path / "day", frames=4)
-    make_folder(tmp_path / "dusk", frames=5, seed=5)
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(RECIPE))
-    return tmp_path
+def place(make_place: Callable[..., Path]) -> Path:
+    return make_place(RECIPE, dusk_frames=5)
 
 
 def adapt(run: str, *more: str) -> int:

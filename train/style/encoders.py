@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ VGG19, LIGHT = "vgg19", "light"
 _VGG_TAPS = (1, 6, 11, 20)
 
 
-class StyleEncoder(nn.Module):
+class StyleEncoder(nn.Module, ABC):
     """Frames with values 0–1 to feature maps from shallow to deep; the last is aligned.
 
     Attributes:
@@ -41,9 +42,9 @@ class StyleEncoder(nn.Module):
     def forward(self, frames: Tensor) -> list[Tensor]:
         return self.maps((frames - self.mean) / self.std)
 
+    @abstractmethod
     def maps(self, images: Tensor) -> list[Tensor]:
         """Maps of normalised images."""
-        raise NotImplementedError
 
 
 class Vgg19(StyleEncoder):
