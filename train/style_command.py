@@ -23,6 +23,8 @@ class StyleTraining:
     Attributes:
         steps: optimiser steps.
         style_weight: weight of the style loss beside the content's (λ of eq. 11).
+        identity_weight: weight of giving back unchanged what is not restyled; 0, the paper's,
+            needs far more steps.
         lr: of Adam; it falls as `lr / (1 + decay · step)`.
     """
 
@@ -31,7 +33,8 @@ class StyleTraining:
     seed: Annotated[int, Field(ge=0)] = 0
     steps: Positive = 2000
     style_weight: NonNegative = 10.0
-    lr: Annotated[float, Field(gt=0)] = 1e-4
+    identity_weight: NonNegative = 200.0
+    lr: Annotated[float, Field(gt=0)] = 1e-3
     decay: NonNegative = 5e-5
     data: DataSettings = field(default_factory=lambda: DataSettings((256, 512)))
 

@@ -100,18 +100,35 @@ class StyleNetwork(nn.Module):
         content = self.encode(source)[-1].float()
         styled = adain(content, self.encode(target)[-1])
         mixed = alpha * styled + (1 - alpha) * content
-        size = source.shape[-2], source.shape[-1]
-        return self.decode(mixed, size).float().clamp(0.0, 1.0)
+        return self.decode(mixed, _size(source)).float().clamp(0.0, 1.0)
 
 
 def style_losses(network: StyleNetwork, source: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """What the decoder is trained by: content and style of what it draws (eq. 12 and 13)."""
+    """What the decoder is trained by.
+
+    `content` and `style` of what it draws (eq. 12 and 13), and `identity`: a frame whose
+    features are not changed comes back as it was (Park & Lee 2019, arXiv 1812.02342).
+
+    Args:
+        source, target: `[N, 3, H, W]` and `[N, 3, h, w]`, values 0–1.
+    """
     with torch.no_grad():
-        wanted = adain(network.encode(source)[-1], network.encode(target)[-1])
-        looks = [statistics(features) for features in network.encode(target)]
-    drawn = network.encode(network.decode(wanted, (source.shape[-2], source.shape[-1])))
+        content, style_maps = network.encode(source)[-1], network.encode(target)
+        wanted = adain(content, style_maps[-1])
+        looks = [statistics(features) for features in style_maps]
+    drawn = network.encode(network.decode(wanted, _size(source)))
     style = drawn[-1].new_zeros((), dtype=torch.float32)
     for features, (mean, deviation) in zip(drawn, looks, strict=True):
         found_mean, found_deviation = statistics(features)
         style = style + F.mse_loss(found_mean, mean) + F.mse_loss(found_deviation, deviation)
-    return {"content": F.mse_loss(drawn[-1].float(), wanted), "style": style}
+    identity = F.mse_loss(network.decode(content, _size(source)), source)
+    identity = identity + F.mse_loss(network.decode(style_maps[-1], _size(target)), target)
+    return {
+        "content": F.mse_loss(drawn[-1].float(), wanted),
+        "style": style,
+        "identity": identity,
+    }
+
+
+def _size(frames: Tensor) -> tuple[int, int]:
+    return frames.shape[-2], frames.shape[-1]

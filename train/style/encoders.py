@@ -70,14 +70,17 @@ class Vgg19(StyleEncoder):
 
 
 class LightStem(StyleEncoder):
-    """The first maps of a `light` segmenter's encoder, where no ImageNet weights can be had."""
+    """The first maps of a `light` segmenter's encoder, where no ImageNet weights can be had.
 
-    kind, channels, strides = LIGHT, (32, 64, 128), (2, 4, 8)
+    Two maps only: from deeper ones, made to tell classes apart, no picture comes back.
+    """
+
+    kind, channels, strides = LIGHT, (32, 64), (2, 4)
 
     def __init__(self) -> None:
         super().__init__()
         whole = Encoder()
-        self.stem, self.stages = whole.stem, whole.stages[:2]
+        self.stem, self.stages = whole.stem, whole.stages[:1]
 
     def maps(self, images: Tensor) -> list[Tensor]:
         found = [self.stem(images)]

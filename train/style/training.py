@@ -40,7 +40,7 @@ _SHOWN = 3
 
 
 class StyleModule(LightningModule):
-    """Trains the decoder of a style network by content and style (eq. 11)."""
+    """Trains the decoder of a style network by its weighted losses."""
 
     def __init__(self, network: StyleNetwork, settings: StyleTraining) -> None:
         super().__init__()
@@ -63,11 +63,13 @@ class StyleModule(LightningModule):
             part.images.to(self.device).float() / 255.0 for part in (batch.source, batch.target)
         )
         losses = style_losses(self.network, source, target)
-        total: Tensor = losses["content"] + self._settings.style_weight * losses["style"]
+        total: Tensor = (
+            losses["content"]
+            + self._settings.style_weight * losses["style"]
+            + self._settings.identity_weight * losses["identity"]
+        )
         if not bool(torch.isfinite(total)):
-            raise InputError(
-                f"Step {batch.number}: the loss is not finite. Lower --lr or --style_weight."
-            )
+            raise InputError(f"Step {batch.number}: the loss is not finite. Lower --lr.")
         self.log("loss", total.detach(), prog_bar=True, batch_size=len(source))
         detached = {f"loss/{name}": value.detach() for name, value in losses.items()}
         self.log_dict(detached, batch_size=len(source))
@@ -134,7 +136,8 @@ def train_style(
     if trainer.interrupted:
         raise KeyboardInterrupt
     network = module.network.cpu().eval()
-    record = {"steps": settings.steps, "seed": settings.seed, "style_weight": settings.style_weight}
+    chosen = ("steps", "seed", "style_weight", "identity_weight", "lr", "decay")
+    record = {name: getattr(settings, name) for name in chosen}
     save_style(path, network, record)
     picture = path.with_name("examples.png")
     atomic_write_bytes(picture, encode_png(_examples(network, domains[0])))
