@@ -108,7 +108,8 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
     recipe = load_recipe(arguments.recipe, stage, overrides)
 
     from .processes import Processes
-    from .run import RunRequest, run
+    from .request import RunRequest
+    from .run import run
 
     result = run(
         RunRequest(

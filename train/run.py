@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
-import warnings
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
-from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch import seed_everything
 from torch import Tensor
 
-from cfcontra import __version__
 from cfcontra.allocator import keep_freed_memory
 from cfcontra.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cfcontra.datasets import SegmentationDataset, open_dataset
@@ -28,88 +21,29 @@ from cfcontra.errors import InputError
 from cfcontra.files import atomic_write_text, prepare_output
 from cfcontra.label_space import LabelSpace, get_label_space
 from cfcontra.metadata import ModelMetadata
-from cfcontra.metrics import Scores
 from cfcontra.models import build_model
 from cfcontra.models.pretrained import load_pretrained
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.torch_backend import TorchBackend
 
-from .averaging import WeightAverage
 from .checks import check_data, check_network, check_stage
 from .class_statistics import RareClassSampler, class_weights, count_classes
-from .data import PairedDomains, PairedLoading, loader_workers
+from .data import PairedDomains
 from .evaluate import evaluate_backend
+from .fitting import fit
 from .module import AdaptationModule
 from .norm_statistics import estimate_statistics, mixed_batches
-from .panels import Panels
-from .precision import choose_precision
-from .processes import Processes, process_rank
-from .progress import StepProgress
-from .recipe import Recipe, Stage, StageName
-from .resuming import LAST, AtomicCheckpointIO, Checkpoints, keep_earlier_log, read_progress
+from .processes import process_rank
+from .recipe import Stage
+from .request import RunRequest, RunResult
+from .resuming import LAST, keep_earlier_log, read_progress
 from .run_report import RunData, note_banks, note_data, write_run_report
 from .selection import Selection
 from .settings import DataSettings
 from .target_probe import TargetProbe
-from .validation import Validation
+from .training_record import training_record
 
 LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What one run is asked to do.
-
-    Attributes:
-        folder: where `model.pt`, `recipe.yaml` and the logs go.
-        source: spec of the labelled source.
-        target: spec of the target, whose labels are never opened; None trains on the
-            source alone.
-        val: spec of labelled data that is scored for reporting only.
-        init: `model.pt` to start from, or None for fresh weights.
-        report: whether to write `report.html`.
-    """
-
-    folder: Path
-    recipe: Recipe
-    stage: StageName
-    source: str
-    target: str | None = None
-    val: str | None = None
-    init: Path | None = None
-    device: str = "auto"
-    threads: int | None = None
-    processes: Processes = field(default_factory=Processes)
-    overwrite: bool = False
-    quiet: bool = False
-    resume: bool = False
-    report: bool = True
-
-    def threads_each(self, device: torch.device) -> int | None:
-        """CPU threads of each process; None for one that has the machine to itself."""
-        if self.threads is None and device.type == "cpu" and self.processes.devices > 1:
-            return max(1, (os.cpu_count() or 1) // self.processes.devices)
-        return self.threads
-
-    def about(self) -> dict[str, Any]:
-        """What must be the same for a run to be the same."""
-        return {
-            "stage": self.stage,
-            "source": self.source,
-            "target": self.target,
-            "init": None if self.init is None else str(self.init),
-            "processes": self.processes.devices * self.processes.nodes,
-            "recipe": self.recipe.to_dict(),
-        }
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run left behind: the model, its scores on `val` where that was given, a report."""
-
-    model: Path
-    scores: Scores | None
-    report: Path | None
 
 
 def run(request: RunRequest) -> RunResult | None:
@@ -169,7 +103,7 @@ def _run(request: RunRequest) -> RunResult | None:
         rare_classes,
     )
     selection = None if target is None else _selection(module, target, device)
-    trainer = _fit(module, request, domains, target, val, selection, device, placement, done)
+    trainer = fit(module, request, domains, target, val, selection, device, placement, done)
     if not trainer.is_global_zero:
         return None
     if stage.norm_target is not None and target is not None:
@@ -180,7 +114,7 @@ def _run(request: RunRequest) -> RunResult | None:
     scores = None
     if val is not None:
         scores = evaluate_backend(TorchBackend(trained, str(device)), val)
-    record = _training_record(request, stage, scores)
+    record = training_record(request, stage, scores)
     if selection is not None:
         record["selection"] = selection.record()
     save_checkpoint(model_path, trained.model.cpu(), replace(trained.metadata, training=record))
@@ -256,101 +190,3 @@ def _initial_checkpoint(request: RunRequest, label_space: LabelSpace) -> Checkpo
         loaded.metadata.model,
     )
     return Checkpoint(loaded.model, metadata)
-
-
-def _fit(
-    module: AdaptationModule,
-    request: RunRequest,
-    domains: PairedDomains,
-    target: SegmentationDataset | None,
-    val: SegmentationDataset | None,
-    selection: Selection | None,
-    device: torch.device,
-    placement: dict[str, Any],
-    done: int,
-) -> Trainer:
-    recipe, stage = request.recipe, module.stage
-    callbacks: list[Callback] = [
-        LearningRateMonitor("step"),
-        Checkpoints(request.folder, stage.checkpoint_every, request.about()),
-    ]
-    if stage.ema:
-        callbacks.append(WeightAverage(decay=stage.ema))
-    if selection is not None:
-        callbacks.append(selection)
-    if val is not None and stage.val_every:
-        callbacks.append(Validation(val, stage.val_every))
-    if target is not None and stage.val_every:
-        callbacks.append(Panels(target, stage.val_every))
-    if not request.quiet:
-        callbacks.append(StepProgress(request.stage))
-    precision = choose_precision(recipe.precision, device)
-    LOGGER.info(
-        "%s: %s, %d steps, %s on %s", request.stage, stage.method, stage.steps, precision, device
-    )
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"lightning\.")
-        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
-        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
-        trainer = Trainer(
-            accelerator="gpu" if device.type == "cuda" else "cpu",
-            **placement,
-            precision=precision,
-            max_steps=stage.steps,
-            gradient_clip_val=stage.optimizer.clip or None,
-            accumulate_grad_batches=stage.optimizer.accumulate,
-            plugins=[AtomicCheckpointIO()],
-            callbacks=callbacks,
-            logger=_loggers(request),
-            log_every_n_steps=min(10, max(1, stage.steps // 2)),
-            enable_checkpointing=False,
-            use_distributed_sampler=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            limit_val_batches=0,
-        )
-        workers = loader_workers(recipe.data.workers, device)
-        batches = stage.steps * stage.optimizer.accumulate
-        trainer.fit(
-            module,
-            datamodule=PairedLoading(domains, done, batches, workers),
-            ckpt_path=request.folder / LAST if request.resume else None,
-            weights_only=True,
-        )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    return trainer
-
-
-def _loggers(request: RunRequest) -> list[Any]:
-    folder = request.folder
-    return [
-        CSVLogger(folder, name="", version="logs", flush_logs_every_n_steps=50),
-        TensorBoardLogger(folder, name="", version="logs"),
-    ]
-
-
-def _training_record(request: RunRequest, stage: Stage, scores: Scores | None) -> dict[str, Any]:
-    """What goes into the model file: no path and no host, only what the data is called."""
-    record: dict[str, Any] = {
-        "stage": request.stage,
-        "method": stage.method,
-        "style": stage.style.name,
-        "steps": stage.steps,
-        "seed": request.recipe.seed,
-        "source": public_name(request.source),
-        "versions": {"cfcontra": __version__, "torch": torch.__version__.split("+")[0]},
-    }
-    if request.target is not None:
-        record["target"] = public_name(request.target)
-    if scores is not None and request.val is not None:
-        record["val"] = {"data": public_name(request.val), **scores.to_dict()}
-    return record
-
-
-def public_name(spec: str) -> str:
-    """A data spec without the folders above the data: `folder:/a/b/day` → `folder:day`."""
-    kind, _, place = spec.partition(":")
-    path, options = re.match(r"(.*?)((?:,[a-z_]+=[^,]*)*)$", place, re.DOTALL).groups()  # type: ignore[union-attr]
-    return f"{kind}:{Path(path).name}{options}"

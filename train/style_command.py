@@ -34,7 +34,7 @@ class StyleTraining:
     steps: Positive = 2000
     style_weight: NonNegative = 10.0
     identity_weight: NonNegative = 200.0
-    lr: Annotated[float, Field(gt=0)] = 1e-3
+    lr: Annotated[float, Field(gt=0)] = 2e-3
     decay: NonNegative = 5e-5
     data: DataSettings = field(default_factory=lambda: DataSettings((256, 512)))
 

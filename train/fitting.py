@@ -1,0 +1,109 @@
+"""The steps of a run, by Lightning."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from cfcontra.datasets import SegmentationDataset
+
+from .averaging import WeightAverage
+from .data import PairedDomains, PairedLoading, loader_workers
+from .module import AdaptationModule
+from .panels import Panels
+from .precision import choose_precision
+from .progress import StepProgress
+from .request import RunRequest
+from .resuming import LAST, AtomicCheckpointIO, Checkpoints
+from .selection import Selection
+from .validation import Validation
+
+LOGGER = logging.getLogger(__name__)
+
+
+def fit(
+    module: AdaptationModule,
+    request: RunRequest,
+    domains: PairedDomains,
+    target: SegmentationDataset | None,
+    val: SegmentationDataset | None,
+    selection: Selection | None,
+    device: torch.device,
+    placement: dict[str, Any],
+    done: int,
+) -> Trainer:
+    """Take a run's steps.
+
+    Args:
+        placement: accelerators and processes, as keywords of Lightning's `Trainer`.
+        done: batches that were taken before, of a resumed run.
+
+    Raises:
+        KeyboardInterrupt: stopped by the user; the last checkpoint stays.
+    """
+    recipe, stage = request.recipe, module.stage
+    callbacks: list[Callback] = [
+        LearningRateMonitor("step"),
+        Checkpoints(request.folder, stage.checkpoint_every, request.about()),
+    ]
+    if stage.ema:
+        callbacks.append(WeightAverage(decay=stage.ema))
+    if selection is not None:
+        callbacks.append(selection)
+    if val is not None and stage.val_every:
+        callbacks.append(Validation(val, stage.val_every))
+    if target is not None and stage.val_every:
+        callbacks.append(Panels(target, stage.val_every))
+    if not request.quiet:
+        callbacks.append(StepProgress(request.stage))
+    precision = choose_precision(recipe.precision, device)
+    LOGGER.info(
+        "%s: %s, %d steps, %s on %s", request.stage, stage.method, stage.steps, precision, device
+    )
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+        trainer = Trainer(
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            **placement,
+            precision=precision,
+            max_steps=stage.steps,
+            gradient_clip_val=stage.optimizer.clip or None,
+            accumulate_grad_batches=stage.optimizer.accumulate,
+            plugins=[AtomicCheckpointIO()],
+            callbacks=callbacks,
+            logger=_loggers(request),
+            log_every_n_steps=min(10, max(1, stage.steps // 2)),
+            enable_checkpointing=False,
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+        )
+        workers = loader_workers(recipe.data.workers, device)
+        batches = stage.steps * stage.optimizer.accumulate
+        trainer.fit(
+            module,
+            datamodule=PairedLoading(domains, done, batches, workers),
+            ckpt_path=request.folder / LAST if request.resume else None,
+            weights_only=True,
+        )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return trainer
+
+
+def _loggers(request: RunRequest) -> list[Any]:
+    folder = request.folder
+    return [
+        CSVLogger(folder, name="", version="logs", flush_logs_every_n_steps=50),
+        TensorBoardLogger(folder, name="", version="logs"),
+    ]

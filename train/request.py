@@ -1,0 +1,71 @@
+"""What one run is asked to do, and what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cfcontra.metrics import Scores
+
+from .processes import Processes
+from .recipe import Recipe, StageName
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What one run is asked to do.
+
+    Attributes:
+        folder: where `model.pt`, `recipe.yaml` and the logs go.
+        source: spec of the labelled source.
+        target: spec of the target, whose labels are never opened; None trains on the
+            source alone.
+        val: spec of labelled data that is scored for reporting only.
+        init: `model.pt` to start from, or None for fresh weights.
+        report: whether to write `report.html`.
+    """
+
+    folder: Path
+    recipe: Recipe
+    stage: StageName
+    source: str
+    target: str | None = None
+    val: str | None = None
+    init: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    processes: Processes = field(default_factory=Processes)
+    overwrite: bool = False
+    quiet: bool = False
+    resume: bool = False
+    report: bool = True
+
+    def threads_each(self, device: torch.device) -> int | None:
+        """CPU threads of each process; None for one that has the machine to itself."""
+        if self.threads is None and device.type == "cpu" and self.processes.devices > 1:
+            return max(1, (os.cpu_count() or 1) // self.processes.devices)
+        return self.threads
+
+    def about(self) -> dict[str, Any]:
+        """What must be the same for a run to be the same."""
+        return {
+            "stage": self.stage,
+            "source": self.source,
+            "target": self.target,
+            "init": None if self.init is None else str(self.init),
+            "processes": self.processes.devices * self.processes.nodes,
+            "recipe": self.recipe.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left behind: the model, its scores on `val` where that was given, a report."""
+
+    model: Path
+    scores: Scores | None
+    report: Path | None
