@@ -30,6 +30,10 @@ def _export(argv: list[str]) -> None:
             work_size=arguments.work_size,
             certify_specs=arguments.certify,
             certify_frames=arguments.certify_frames,
+            precision=arguments.precision,
+            calibrate_specs=arguments.calibrate,
+            calibrate_frames=arguments.calibrate_frames,
+            activations=arguments.activations,
             device=arguments.device,
             threads=arguments.threads,
             overwrite=arguments.overwrite,
@@ -39,7 +43,7 @@ def _export(argv: list[str]) -> None:
     summary = certificate.summary()
     pixels = sum(row.pixels for row in certificate.sizes)
     rows = {
-        "wrote": f"{output} ({output.stat().st_size / 1e6:.1f} MB, fp32)",
+        "wrote": f"{output} ({output.stat().st_size / 1e6:.1f} MB, {arguments.precision})",
         "agreement": f"{summary['agreement']:.4%} of {pixels:,} pixels with {arguments.model}"
         f" ({summary['frame_count']} {summary['frames']} frames)",
         "certificate": str(certificate_path(output)),
@@ -47,7 +51,9 @@ def _export(argv: list[str]) -> None:
     }
     if certificate.miou is not None:
         rows["mIoU"] = "{exported:.2%}, checkpoint {checkpoint:.2%}".format(**certificate.miou)
-    for name in ("wrote", "agreement", "mIoU", "certificate", "next"):
+    if kept := certificate.record.get("float_layers"):
+        rows["in float"] = f"{len(kept)} layers: {', '.join(kept[:5])}{' …' * (len(kept) > 5)}"
+    for name in ("wrote", "in float", "agreement", "mIoU", "certificate", "next"):
         if name in rows:
             console.print(f"{name:<12} {rows[name]}", markup=False, soft_wrap=True)
 
@@ -57,7 +63,27 @@ def _parser() -> Parser:
     parser.add_argument("model", type=Path, help="the model.pt of a finished run")
     parser.add_argument("--output", type=Path, help="file to write (default: MODEL.onnx beside it)")
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="kind of file")
-    parser.add_argument("--precision", choices=["fp32"], default="fp32", help="of the weights")
+    parser.add_argument(
+        "--precision",
+        choices=["fp32", "fp16", "int8"],
+        default="fp32",
+        help="of weights and arithmetic; int8 needs --calibrate (default: fp32)",
+    )
+    parser.add_argument(
+        "--calibrate",
+        action="append",
+        metavar="SPEC",
+        help="frames of the domain that the model is for, which int8 takes its ranges from, e.g. "
+        "video:drives/*.mp4; may be repeated",
+    )
+    parser.add_argument(
+        "--calibrate-frames", type=int, default=32, metavar="N", help="how many (default: 32)"
+    )
+    parser.add_argument(
+        "--activations",
+        choices=["uint8", "int8"],
+        help="of int8: uint8 is fastest on CPUs, int8 is what TensorRT takes (default: uint8)",
+    )
     parser.add_argument(
         "--work-size",
         type=_size,

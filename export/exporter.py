@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import onnx
 import torch
 
 from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
@@ -16,9 +18,12 @@ from cfcontra.files import atomic_path, prepare_output
 from cfcontra.runtime.onnx_backend import OnnxBackend
 from cfcontra.runtime.torch_backend import TorchBackend
 
+from .calibration import calibration_images, network_inputs
 from .certificate import Certificate, certify
 from .frames import SYNTHETIC_SPECS, is_synthetic, load_frames
+from .int8 import Activations
 from .onnx_file import build_file, describe, graph_sha256, serialise
+from .precisions import THRESHOLDS, convert
 
 _SMALLEST, _LARGEST = 32, 8192
 
@@ -30,6 +35,10 @@ def export_model(
     work_size: tuple[int, int] | None = None,
     certify_specs: Sequence[str] | None = None,
     certify_frames: int = 8,
+    precision: str = "fp32",
+    calibrate_specs: Sequence[str] | None = None,
+    calibrate_frames: int = 32,
+    activations: Activations | None = None,
     device: str = "cpu",
     threads: int | None = None,
     overwrite: bool = False,
@@ -44,6 +53,11 @@ def export_model(
         work_size: `(height, width)` the network runs at; None takes the checkpoint's.
         certify_specs: data specs to certify on; None takes generated streets.
         certify_frames: how many frames of them.
+        precision: `fp32`, `fp16` or `int8`; int8 needs `calibrate_specs`.
+        calibrate_specs: data specs of frames as the model will see them. Without them fp16
+            looks at the frames it is certified on.
+        calibrate_frames: how many frames of them.
+        activations: of int8, see `quantise`; None takes `uint8`.
         device: where the exported file runs while it is certified.
         threads: CPU threads, None for the runtimes' defaults.
         overwrite: replace what is at `output`.
@@ -61,17 +75,30 @@ def export_model(
         raise InputError(f"{output}: the exported file's name must end in .onnx.")
     prepare_output(output, overwrite)
     prepare_output(certificate_path(output), overwrite)
+    _require_fitting(precision, calibrate_specs, activations)
     reference = TorchBackend(checkpoint, "cpu", threads)
     specs = SYNTHETIC_SPECS if certify_specs is None else certify_specs
     progress(f"reading {certify_frames} frames of {', '.join(specs)}")
     samples = load_frames(specs, certify_frames, checkpoint.metadata.label_space)
+    images = []
+    if calibrate_specs:
+        progress(f"reading {calibrate_frames} frames of {', '.join(calibrate_specs)}")
+        images = calibration_images(calibrate_specs, calibrate_frames, checkpoint.metadata)
+    elif precision != "fp32":
+        images = network_inputs(samples, checkpoint.metadata.preprocessing)
 
     progress(
         f"building the graph at {'x'.join(map(str, reference.metadata.preprocessing.work_size))}"
     )
-    file = build_file(checkpoint.model, checkpoint.metadata)
-    record = {
-        "precision": "fp32",
+    record: dict[str, Any] = {"precision": precision}
+
+    def converted(network: onnx.ModelProto) -> onnx.ModelProto:
+        made = convert(network, precision, images, activations or "uint8", threads, progress)
+        record.update(made.record)
+        return made.network
+
+    file = build_file(checkpoint.model, checkpoint.metadata, converted)
+    record |= {
         "frames": "synthetic" if is_synthetic(specs) else "given",
         "frame_count": len(samples),
         "graph_sha256": graph_sha256(file),
@@ -84,12 +111,28 @@ def export_model(
         onnx_file.write_bytes(serialise(file))
         exported = OnnxBackend(onnx_file, device, threads)
         record["device"] = exported.device
-        certificate = certify(reference, exported, samples, record, progress)
+        limits = THRESHOLDS[precision]
+        certificate = certify(reference, exported, samples, record, progress, limits)
         _require_passed(certificate, output)
         describe(file, replace(checkpoint.metadata, certificate=certificate.summary()))
         onnx_file.write_bytes(serialise(file))
         certificate_file.write_text(json.dumps(certificate.to_dict(), indent=2) + "\n", "utf-8")
     return certificate
+
+
+def _require_fitting(
+    precision: str, calibrate_specs: Sequence[str] | None, activations: str | None
+) -> None:
+    if precision == "int8" and not calibrate_specs:
+        raise InputError(
+            "--precision int8 needs --calibrate SPEC: frames of the domain that the model is for, "
+            "such as video:drives/*.mp4 or folder:PATH. Without real frames its ranges would be "
+            "guessed."
+        )
+    if precision == "fp32" and calibrate_specs:
+        raise InputError("--calibrate has no effect on fp32. Leave it out, or ask for int8.")
+    if precision != "int8" and activations is not None:
+        raise InputError("--activations is for --precision int8 alone.")
 
 
 def certificate_path(output: Path) -> Path:

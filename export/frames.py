@@ -20,24 +20,33 @@ SYNTHETIC_SPECS = ("streets:noon,split=val", "streets:dusk,split=val")
 LOGGER = logging.getLogger(__name__)
 
 
-def load_frames(specs: Sequence[str], count: int, label_space: LabelSpace) -> list[Sample]:
+def load_frames(
+    specs: Sequence[str],
+    count: int,
+    label_space: LabelSpace,
+    labelled: bool = True,
+    option: str = "--certify-frames",
+) -> list[Sample]:
     """Read `count` frames, spread evenly over the data; with labels where they fit.
 
     Args:
         specs: data specs; each gives an equal share.
         count: how many frames at most.
         label_space: the model's label space.
+        labelled: False never opens a label.
+        option: by which the user set the count.
 
     Raises:
         InputError: a count below one, or a spec that names no usable frames.
     """
     if count < 1:
-        raise InputError(f"--certify-frames {count}: give 1 or more.")
+        raise InputError(f"{option} {count}: give 1 or more.")
+    open_spec = _open if labelled else _open_unlabelled
     samples: list[Sample] = []
     for index, spec in enumerate(specs):
         share = count // len(specs) + (index < count % len(specs))
         if share:
-            samples += _spread(_open(spec, label_space), share)
+            samples += _spread(open_spec(spec, label_space), share)
     return samples
 
 

@@ -1,0 +1,87 @@
+"""A float network to fp16, except where real frames leave its range."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from .tensor_ranges import tensor_ranges
+from .tidy import tidy
+
+# Half of fp16's largest value, for frames that were not seen.
+_LIMIT = 65504.0 / 2
+
+
+@dataclass(frozen=True)
+class Halved:
+    """An fp16 network.
+
+    Attributes:
+        network: its ends are float32 still.
+        kept: names of the operators that stay in float32.
+    """
+
+    network: onnx.ModelProto
+    kept: tuple[str, ...]
+
+
+def to_float16(network: onnx.ModelProto, images: Sequence[NDArray[np.float32]]) -> Halved:
+    """Convert weights and arithmetic to fp16.
+
+    Args:
+        network: `images` float32 `[N, 3, h, w]` → `logits` float32 `[N, C, ·, ·]`.
+        images: network inputs `[1, 3, h, w]`; an operator that takes or gives values beyond
+            half of fp16's range on any of them stays in float32.
+    """
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    largest = {
+        name: max(abs(low), abs(high))
+        for name, (low, high) in tensor_ranges(network, images).items()
+    }
+    for weights in network.graph.initializer:
+        values = onnx.numpy_helper.to_array(weights)
+        if values.dtype == np.float32 and values.size:
+            largest[weights.name] = float(np.abs(values).max())
+    kept = tuple(
+        node.name
+        for node in network.graph.node
+        if any(not largest.get(name, 0.0) <= _LIMIT for name in (*node.input, *node.output))
+    )
+    copy = onnx.ModelProto()
+    copy.CopyFrom(network)
+    logging.getLogger("onnxruntime.transformers.float16").setLevel(logging.ERROR)
+    made = convert_float_to_float16(copy, keep_io_types=True, node_block_list=[*kept])
+    _join(made.graph)
+    return Halved(tidy(made), kept)
+
+
+def _join(graph: onnx.GraphProto) -> None:
+    """Leave out the way through fp16 between two operators that stay in float32."""
+    halving = {n.output[0]: n.input[0] for n in graph.node if _casts(n, TensorProto.FLOAT16)}
+    doubling = {
+        n.output[0]: halving[n.input[0]]
+        for n in graph.node
+        if _casts(n, TensorProto.FLOAT) and n.input[0] in halving
+    }
+    ends = {output.name for output in graph.output}
+    for node in graph.node:
+        if ends.intersection(node.output) and node.output[0] in doubling:
+            node.op_type = "Identity"
+            del node.attribute[:]
+            node.input[0] = doubling[node.output[0]]
+        for index, name in enumerate(node.input):
+            node.input[index] = doubling.get(name, name)
+    used = ends.union(*(node.input for node in graph.node))
+    for node in [n for n in graph.node if n.op_type == "Cast" and n.output[0] not in used]:
+        graph.node.remove(node)
+
+
+def _casts(node: onnx.NodeProto, kind: int) -> bool:
+    return node.op_type == "Cast" and node.attribute[0].i == kind

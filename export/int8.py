@@ -1,0 +1,193 @@
+"""A float network to int8: static Q/DQ, per channel, calibrated on real frames.
+
+How well an int8 network answers as its float network does is measured, not assumed: the way of
+calibration is the one that agrees best, and layers that cost too much stay in float.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from .agreement import Runner, agreement, most_likely
+from .graph import NETWORK_INPUT
+from .tidy import tidy
+
+Activations = Literal["uint8", "int8"]
+Images = Sequence[NDArray[np.float32]]
+
+METHODS = ("minmax", "percentile", "entropy")
+_HEAVY = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+_JUDGED = (*_HEAVY, "Add", "Mul")
+# What stands between heavy operators passes on 8 bits; softmax, norms and such stay float.
+_QUANTISED = (
+    *_JUDGED,
+    *("Relu", "Clip", "Concat", "Resize", "MaxPool", "AveragePool", "GlobalAveragePool"),
+    *("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Gather"),
+)
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """An int8 network.
+
+    Attributes:
+        network: with Q/DQ pairs.
+        method: of calibration.
+        kept: names of the layers that stay in float.
+        agreement: share of equal classes among the logits' pixels, with the float network.
+    """
+
+    network: onnx.ModelProto
+    method: str
+    kept: tuple[str, ...]
+    agreement: float
+
+
+def quantise(
+    network: onnx.ModelProto,
+    images: Images,
+    wanted: float,
+    activations: Activations = "uint8",
+    threads: int | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Quantised:
+    """Quantise as much of a network as keeps its answers.
+
+    Args:
+        network: `images` float32 `[N, 3, h, w]` → `logits` float32 `[N, C, ·, ·]`.
+        images: network inputs `[1, 3, h, w]` to calibrate and to measure on.
+        wanted: agreement below which layers are left in float.
+        activations: `uint8` with zero points is what CPUs multiply fastest; `int8` without is
+            what TensorRT accepts. Weights are int8 without zero points either way.
+        threads: CPU threads of the measuring.
+        progress: told about each step.
+    """
+    typed = onnx.shape_inference.infer_shapes(network)
+    expected = [most_likely(logits) for logits in Runner(network, threads).run(images)]
+    found: dict[str, tuple[float, Any]] = {}
+    for method in METHODS:
+        progress(f"calibrating on {len(images)} frames, {method}")
+        ranges = _ranges(typed, images, method, activations)
+        made = _quantised(typed, ranges, activations, ())
+        found[method] = (agreement(made, images, expected, threads), ranges)
+    method = max(found, key=lambda name: found[name][0])
+    best, ranges = found[method]
+    if best >= wanted:
+        return Quantised(_quantised(typed, ranges, activations, ()), method, (), best)
+
+    def measured(kept: Sequence[str]) -> float:
+        return agreement(_quantised(typed, ranges, activations, kept), images, expected, threads)
+
+    ranked = _by_damage(typed, measured, progress)
+    # The fewest layers in float that are enough, by bisection; all of them always are.
+    low, high = 0, len(ranked)
+    while high - low > 1:
+        middle = (low + high) // 2
+        progress(f"measuring with {middle} of {len(ranked)} layers in float")
+        low, high = (low, middle) if measured(ranked[:middle]) >= wanted else (middle, high)
+    kept = tuple(ranked[:high])
+    return Quantised(_quantised(typed, ranges, activations, kept), method, kept, measured(kept))
+
+
+def _by_damage(
+    network: onnx.ModelProto,
+    measured: Callable[[Sequence[str]], float],
+    progress: Callable[[str], None],
+) -> list[str]:
+    """Layers from the one that costs most when it alone is int8 to the one that costs least."""
+    names = [node.name for node in network.graph.node if node.op_type in _JUDGED]
+    damage = {}
+    for number, name in enumerate(names):
+        progress(f"measuring layer {number + 1} of {len(names)} alone")
+        damage[name] = measured([other for other in names if other != name])
+    return sorted(names, key=lambda name: damage[name])
+
+
+def _ranges(network: onnx.ModelProto, images: Images, method: str, activations: Activations) -> Any:
+    """Range of every tensor over the images."""
+    from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
+
+    kinds = {
+        "minmax": CalibrationMethod.MinMax,
+        "percentile": CalibrationMethod.Percentile,
+        "entropy": CalibrationMethod.Entropy,
+    }
+    with _workplace(network) as (path, folder), _quiet():
+        calibrator = create_calibrator(
+            path,
+            [*_QUANTISED],
+            str(folder / "augmented.onnx"),
+            kinds[method],
+            extra_options={"symmetric": activations == "int8"},
+        )
+        for image in images:  # one by one, so that only one frame's tensors are held
+            calibrator.collect_data(_Reader(image))
+        return calibrator.compute_data()
+
+
+def _quantised(
+    network: onnx.ModelProto, ranges: Any, activations: Activations, kept: Sequence[str]
+) -> onnx.ModelProto:
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(network)
+    with _quiet():
+        quantizer = QDQQuantizer(
+            copy,
+            per_channel=True,
+            reduce_range=False,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QInt8 if activations == "int8" else QuantType.QUInt8,
+            tensors_range=ranges,
+            nodes_to_quantize=[],
+            nodes_to_exclude=[*kept],
+            op_types_to_quantize=[*_QUANTISED],
+            extra_options={"ActivationSymmetric": activations == "int8", "WeightSymmetric": True},
+        )
+        quantizer.quantize_model()
+    return tidy(quantizer.model.model)
+
+
+class _Reader:
+    """One image, as onnxruntime's calibrators read it."""
+
+    def __init__(self, image: NDArray[np.float32]) -> None:
+        self._left: list[dict[str, NDArray[np.float32]]] = [{NETWORK_INPUT: image}]
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        return self._left.pop() if self._left else None
+
+
+@contextmanager
+def _workplace(network: onnx.ModelProto) -> Iterator[tuple[Path, Path]]:
+    with tempfile.TemporaryDirectory(prefix="cfcontra-") as name:
+        folder = Path(name)
+        path = folder / "network.onnx"
+        path.write_bytes(network.SerializeToString())
+        yield path, folder
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Onnxruntime's tools warn and print of what is decided here."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        root.setLevel(level)

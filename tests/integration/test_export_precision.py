@@ -1,0 +1,147 @@
+"""`cfcontra-export --precision`: what it writes, needs, and catches."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from cfcontra.checkpoint import load_checkpoint
+from cfcontra.export import exporter, onnx_file
+from cfcontra.export.cli import main
+from cfcontra.export.onnx_file import export_network
+from cfcontra.export.precisions import Converted
+from cfcontra.runtime import open_backend
+
+Export = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def frames(make_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_folder(tmp_path_factory.mktemp("frames") / "day", frames=3, size=(60, 110))
+
+
+@pytest.fixture(scope="module")
+def network(model_file: Path) -> onnx.ModelProto:
+    return export_network(load_checkpoint(model_file).model, (64, 96))
+
+
+@pytest.fixture
+def export(
+    model_file: Path,
+    frames: Path,
+    network: onnx.ModelProto,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Export:
+    """Run the command into `tmp_path/out.onnx`, with the network's part built only once."""
+    monkeypatch.setattr(onnx_file, "export_network", lambda model, work_size: network)
+
+    def run(*more: str) -> int:
+        output = ("--output", str(tmp_path / "out.onnx"))
+        given = ("--certify", f"folder:{frames}", "--threads", "1")
+        return main([str(model_file), *output, *given, *more])
+
+    return run
+
+
+def test_int8(
+    export: Export,
+    tmp_path: Path,
+    frames: Path,
+    opened_files: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spec = f"folder:{frames}"
+    assert export("--precision", "int8", "--calibrate", spec, "--calibrate-frames", "2") == 0
+    assert "int8)" in capsys.readouterr().out
+    path = tmp_path / "out.onnx"
+    certificate = json.loads((tmp_path / "out.onnx.certificate.json").read_text())
+    assert certificate["passed"] and certificate["precision"] == "int8"
+    assert certificate["agreement"] >= 0.98
+    assert certificate["calibration"]["frames"] == 2
+    assert certificate["thresholds"]["agreement"] == 0.98
+    nodes = [node.op_type for node in onnx.load(path).graph.node]
+    heavy = nodes.count("Conv") - len(certificate["float_layers"])
+    assert heavy > 0 and nodes.count("DequantizeLinear") > heavy
+    script = (
+        "import sys, numpy, onnxruntime\n"
+        "session = onnxruntime.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])\n"
+        "frames = numpy.zeros((2, 33, 51, 3), numpy.uint8)\n"
+        "mask, confidence = session.run(['mask', 'confidence'], {'frames': frames})\n"
+        "assert mask.shape == confidence.shape == (2, 33, 51) and mask.dtype == numpy.uint8\n"
+        "assert 'cfcontra' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True)
+
+
+def test_fp16(export: Export, tmp_path: Path, model_file: Path) -> None:
+    assert export("--precision", "fp16") == 0
+    path = tmp_path / "out.onnx"
+    certificate = json.loads((tmp_path / "out.onnx.certificate.json").read_text())
+    assert certificate["precision"] == "fp16" and certificate["agreement"] >= 0.998
+    assert certificate["float_layers"] == []
+    assert path.stat().st_size < 0.55 * sum(
+        value.numel() * 4 for value in load_checkpoint(model_file).model.state_dict().values()
+    )
+    frame = np.random.default_rng(0).integers(0, 256, (1, 50, 70, 3), dtype=np.uint8)
+    assert open_backend(path, "cpu", 1).predict(frame).mask.shape == (1, 50, 70)
+
+
+def test_broken_scales_fail(
+    export: Export,
+    tmp_path: Path,
+    frames: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    honest = exporter.convert
+
+    def broken(*arguments: object) -> Converted:
+        made = honest(*arguments)  # type: ignore[arg-type]
+        scales = {
+            node.input[1] for node in made.network.graph.node if node.op_type == "DequantizeLinear"
+        }
+        for value in made.network.graph.initializer:
+            if value.name in scales and value.dims:  # of weights
+                wrong = numpy_helper.to_array(value).copy()
+                wrong[::2] *= 1.5
+                value.CopyFrom(numpy_helper.from_array(wrong, value.name))
+        return made
+
+    monkeypatch.setattr(exporter, "convert", broken)
+    assert export("--precision", "int8", "--calibrate", f"folder:{frames}") == 3
+    assert "departs from the checkpoint" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--precision", "int8"), "needs --calibrate"),
+        (("--calibrate", "streets:dusk"), "no effect on fp32"),
+        (("--precision", "fp16", "--activations", "int8"), "--precision int8 alone"),
+        (
+            ("--precision", "int8", "--calibrate", "streets:dusk", "--calibrate-frames", "0"),
+            "--calibrate-frames 0: give 1 or more",
+        ),
+        (("--precision", "int8", "--calibrate", "folder:/no/such/place"), "no such folder"),
+    ],
+)
+def test_bad_arguments(
+    export: Export,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    says: str,
+) -> None:
+    assert export(*arguments) == 2
+    assert says in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
