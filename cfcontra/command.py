@@ -40,6 +40,17 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument("--threads", type=int, help="CPU threads (default: one per core)")
 
+    def add_runtime(self) -> None:
+        """`--runtime`."""
+        from cfcontra.runtime import RUNTIMES
+
+        self.add_argument(
+            "--runtime",
+            choices=["auto", *RUNTIMES],
+            default="auto",
+            help="what runs the model (default: torch for .pt, onnxruntime for .onnx)",
+        )
+
     def add_overwrite(self) -> None:
         """`--overwrite`."""
         self.add_argument(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +80,19 @@ class ModelMetadata:
             preprocessing=Preprocessing.from_dict(data.get("preprocessing"), where),
             **plain,
         )
+
+    @classmethod
+    def from_properties(cls, stored: Mapping[str, str], where: str) -> ModelMetadata:
+        """Read the properties of an ONNX file.
+
+        Raises:
+            InputError: not a file of cfcontra's, or malformed.
+        """
+        if METADATA_KEY not in stored:
+            raise InputError(
+                f"{where}: an ONNX file without cfcontra metadata. Write it with cfcontra-export."
+            )
+        return cls.from_json(stored[METADATA_KEY], where)
 
     @classmethod
     def from_json(cls, text: str, where: str) -> ModelMetadata:

@@ -44,7 +44,7 @@ def _segment(argv: list[str]) -> None:
     check_settings(arguments.opacity, arguments.batch)
     find_encoder(arguments.codec)
     tasks = plan(arguments.sources, arguments.output)
-    backend = open_backend(arguments.model, arguments.device, arguments.threads)
+    backend = open_backend(arguments.model, arguments.device, arguments.threads, arguments.runtime)
     failures: list[CfcontraError] = []
     for number, task in enumerate(tasks, start=1):
         title = task.source.name if len(tasks) == 1 else f"{number}/{len(tasks)} {task.source.name}"
@@ -95,6 +95,7 @@ def _segment_parser() -> Parser:
         help="video encoder, e.g. libx265, libsvtav1, h264_nvenc (default: libx264)",
     )
     parser.add_device()
+    parser.add_runtime()
     parser.add_overwrite()
     return parser
 
@@ -149,6 +150,7 @@ def _demo(argv: list[str]) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=7860, help="(default: 7860)")
     parser.add_device()
+    parser.add_runtime()
     arguments = parser.parse_args(argv)
     set_up_logging(arguments)
     _wait_passively()
@@ -167,7 +169,7 @@ def _demo(argv: list[str]) -> None:
     from cfcontra.runtime import open_backend
 
     backends = {
-        path: open_backend(path, arguments.device, arguments.threads)
+        path: open_backend(path, arguments.device, arguments.threads, arguments.runtime)
         for path in dict.fromkeys(models)
     }
     serve(backends, claimed, lambda url: console.print(f"open {url}   (Ctrl-C ends it)"))

@@ -36,7 +36,7 @@ def evaluate_command(argv: list[str]) -> None:
     from cfcontra.runtime.averaged import AveragedBackend, Averaging
 
     averaging = Averaging(arguments.scales, arguments.flip, arguments.window, arguments.overlap)
-    backend = open_backend(arguments.model, arguments.device, arguments.threads)
+    backend = open_backend(arguments.model, arguments.device, arguments.threads, arguments.runtime)
     if not averaging.changes_nothing:
         backend = AveragedBackend(backend, averaging)
     space = backend.metadata.label_space
@@ -71,6 +71,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--overlap", type=float, default=1 / 3, metavar="SHARE", help="of windows (default: 1/3)"
     )
     parser.add_device()
+    parser.add_runtime()
     parser.add_overwrite()
     return parser.parse_args(argv)
 

@@ -7,27 +7,53 @@ from pathlib import Path
 from cfcontra.errors import InputError
 from cfcontra.runtime.base import Backend, Prediction
 
+RUNTIMES = {
+    "torch": ".pt",
+    "torch-compiled": ".pt",
+    "torch-bf16": ".pt",
+    "onnxruntime": ".onnx",
+    "openvino": ".onnx",
+    "openvino-bf16": ".onnx",
+}
+"""Runtimes and the files they run. The first of each kind of file is its default."""
 
-def open_backend(path: Path, device: str = "auto", threads: int | None = None) -> Backend:
-    """Open a model file: `.pt` in PyTorch, `.onnx` in onnxruntime.
+
+def open_backend(
+    path: Path, device: str = "auto", threads: int | None = None, runtime: str = "auto"
+) -> Backend:
+    """Open a model file.
 
     Args:
-        path: the file.
+        path: a `.pt` or an `.onnx`.
         device: `auto`, `cpu` or `cuda[:N]`.
         threads: CPU threads, None for the runtime's default.
+        runtime: one of `RUNTIMES`; `auto` runs `.pt` in PyTorch and `.onnx` in onnxruntime.
 
     Raises:
-        InputError: unknown kind of file, an unusable file, or a missing device.
+        InputError: unknown kind of file, an unusable file, a runtime that does not run it, or a
+            missing device.
     """
-    if path.suffix == ".onnx":
+    fitting = [name for name, suffix in RUNTIMES.items() if suffix == path.suffix]
+    if not fitting:
+        raise InputError(f"{path}: unknown kind of model file. Give a .pt or an .onnx.")
+    name = fitting[0] if runtime == "auto" else runtime
+    if name not in fitting:
+        raise InputError(
+            f"--runtime {runtime}: does not run {path.suffix} files. For {path.name}: "
+            f"{', '.join(fitting)}."
+        )
+    kind, _, mode = name.partition("-")
+    if kind == "onnxruntime":
         from cfcontra.runtime.onnx_backend import OnnxBackend
 
         return OnnxBackend(path, device, threads)
-    if path.suffix == ".pt":
-        from cfcontra.runtime.torch_backend import TorchBackend
+    if kind == "openvino":
+        from cfcontra.runtime.openvino_backend import OpenVinoBackend
 
-        return TorchBackend.open(path, device, threads)
-    raise InputError(f"{path}: unknown kind of model file. Give a .pt or an .onnx.")
+        return OpenVinoBackend(path, device, threads, mode or "fp32")
+    from cfcontra.runtime.torch_backend import TorchBackend
+
+    return TorchBackend.open(path, device, threads, mode or "eager")
 
 
-__all__ = ["Backend", "Prediction", "open_backend"]
+__all__ = ["RUNTIMES", "Backend", "Prediction", "open_backend"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cfcontra.device import resolve_device
 from cfcontra.errors import InputError, MissingDependencyError
-from cfcontra.metadata import METADATA_KEY, ModelMetadata
+from cfcontra.metadata import ModelMetadata
 from cfcontra.runtime.base import Backend, Prediction
 
 _ERRORS_ONLY = 3
@@ -52,7 +52,8 @@ class OnnxBackend(Backend):
                 "CUDA provider and would run on the CPU. Install the GPU build with its CUDA "
                 "libraries (pip install 'cfcontra[gpu]'), or use --device cpu."
             )
-        self.metadata = _metadata(self._session, path)
+        stored = self._session.get_modelmeta().custom_metadata_map
+        self.metadata = ModelMetadata.from_properties(stored, str(path))
         self.device = str(wanted)
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
 
@@ -81,12 +82,3 @@ def _open(path: Path, options: Any, providers: list[Any]) -> Any:
         # The reason comes last, after codes, paths and the signature that noticed.
         reason = re.split(r" failed:|&\) ", str(error).strip().splitlines()[0])[-1].rstrip(".")
         raise InputError(f"{path}: onnxruntime cannot open it ({reason}).") from error
-
-
-def _metadata(session: Any, path: Path) -> ModelMetadata:
-    stored = session.get_modelmeta().custom_metadata_map
-    if METADATA_KEY not in stored:
-        raise InputError(
-            f"{path}: an ONNX file without cfcontra metadata. Write it with cfcontra-export."
-        )
-    return ModelMetadata.from_json(stored[METADATA_KEY], str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
 from cfcontra.device import resolve_device, set_threads
+from cfcontra.errors import MissingDependencyError
 from cfcontra.metadata import ModelMetadata
 from cfcontra.models import ModelOutput, SegmentationModel
 from cfcontra.preprocessing import Preprocessing
@@ -20,28 +22,48 @@ from cfcontra.runtime.base import Backend, Prediction
 
 
 class TorchBackend(Backend):
-    """Runs a checkpoint eagerly in float32: what every other runtime is held against.
+    """Runs a checkpoint; eagerly in float32 it is what every other runtime is held against.
 
     Args:
         checkpoint: network and metadata.
         device: `auto`, `cpu` or `cuda[:N]`.
         threads: CPU threads, None for torch's default.
+        mode: `eager`; `compiled` by `torch.compile`, with CUDA graphs on a GPU; or `bf16`,
+            whose heavy operators compute in bfloat16.
+
+    Raises:
+        InputError: a missing device, or no compiler to compile with.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, device: str = "auto", threads: int | None = None
+        self,
+        checkpoint: Checkpoint,
+        device: str = "auto",
+        threads: int | None = None,
+        mode: str = "eager",
     ) -> None:
         set_threads(threads)
         self._device = resolve_device(device)
         self._model = checkpoint.model.to(self._device).to(memory_format=torch.channels_last).eval()
         self.metadata = checkpoint.metadata
         self.device = str(self._device)
-        self.runtime = f"torch {torch.__version__.split('+')[0]}"
+        version = torch.__version__.split("+")[0]
+        self.runtime = f"torch {version}" + ("" if mode == "eager" else f" {mode}")
+        self._autocast = mode == "bf16"
+        self._network: Callable[[Tensor], Tensor] = self._model
+        if mode == "compiled":
+            self._network = self._compiled()
 
     @classmethod
-    def open(cls, path: Path, device: str = "auto", threads: int | None = None) -> TorchBackend:
+    def open(
+        cls,
+        path: Path,
+        device: str = "auto",
+        threads: int | None = None,
+        mode: str = "eager",
+    ) -> TorchBackend:
         """Open a `model.pt`."""
-        backend = cls(load_checkpoint(path), device, threads)
+        backend = cls(load_checkpoint(path), device, threads, mode)
         backend.metadata = _with_hash(backend.metadata, file_sha256(path))
         return backend
 
@@ -50,12 +72,33 @@ class TorchBackend(Backend):
         height, width = frames.shape[1:3]
         images = torch.from_numpy(frames).to(self._device)
         prepared = letterbox(images, self.metadata.preprocessing)
-        logits = self._model(prepared)
+        logits = self._logits(prepared)
         scaled = self.metadata.preprocessing.scaled_size(height, width)
         work_size = self.metadata.preprocessing.work_size
         mask = mask_from_logits(logits, work_size, scaled, (height, width))
         confidence = confidence_from_logits(logits, work_size, scaled, (height, width))
         return Prediction(mask.cpu().numpy(), confidence.cpu().numpy())
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast):
+            return self._network(images)
+
+    def _compiled(self) -> Callable[[Tensor], Tensor]:
+        """Compiled now rather than at the first frame, so that what is missing shows here."""
+        mode = "reduce-overhead" if self._device.type == "cuda" else "default"
+        network = torch.compile(self._model, mode=mode)
+        size = self.metadata.preprocessing.work_size
+        images = torch.zeros(1, 3, *size, device=self._device)
+        try:
+            with torch.inference_mode():
+                network(images.contiguous(memory_format=torch.channels_last))
+        except torch._dynamo.exc.BackendCompilerFailed as error:
+            reason = str(error.inner_exception).strip().splitlines()[0]
+            raise MissingDependencyError(
+                f"torch.compile cannot compile here ({reason}). It needs a C++ compiler (on "
+                "Debian: apt-get install g++). Or use --runtime torch."
+            ) from error
+        return network
 
     @property
     def network(self) -> SegmentationModel:
@@ -78,7 +121,7 @@ class TorchBackend(Backend):
         work_size = max(32, round(work_height * scale)), max(32, round(work_width * scale))
         preprocessing = replace(self.metadata.preprocessing, work_size=work_size)
         scaled = preprocessing.scaled_size(*size)
-        logits = self._model(letterbox(torch.from_numpy(frames).to(self._device), preprocessing))
+        logits = self._logits(letterbox(torch.from_numpy(frames).to(self._device), preprocessing))
         full = F.interpolate(logits.float(), size=work_size, mode="bilinear", align_corners=False)
         full = full[:, :, : scaled[0], : scaled[1]]
         full = F.interpolate(full, size=size, mode="bilinear", align_corners=False)

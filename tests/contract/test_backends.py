@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from cfcontra.models import build_model
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime import Backend, open_backend
 
-SUFFIXES = {"torch": ".pt", "onnxruntime": ".onnx"}
+SUFFIXES = {"torch": ".pt", "onnxruntime": ".onnx", "openvino": ".onnx"}
 SPACES = ("cityscapes19", "camvid11")
 SIZES = [(64, 96), (101, 77), (37, 255), (1, 1), (1, 50), (50, 1), (240, 135), (135, 240)]
 
@@ -52,7 +53,9 @@ def folder(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Path:
 
 @pytest.fixture(scope="module", params=SUFFIXES)
 def backend(request: pytest.FixtureRequest, folder: Path) -> Backend:
-    return open_backend(folder / f"model{SUFFIXES[request.param]}", "cpu", 1)
+    if request.param == "openvino":
+        pytest.importorskip("openvino")
+    return open_backend(folder / f"model{SUFFIXES[request.param]}", "cpu", 1, request.param)
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +144,37 @@ def test_describe_names_runtime_and_device(backend: Backend) -> None:
     described = backend.describe()
     assert described["device"] == "cpu"
     assert described["runtime"].split()[0] in SUFFIXES
+
+
+@pytest.mark.parametrize(
+    ("runtime", "suffix"),
+    [
+        ("torch-bf16", ".pt"),
+        pytest.param("torch-compiled", ".pt", marks=pytest.mark.slow),
+        ("openvino-bf16", ".onnx"),
+    ],
+)
+def test_faster_runtimes_answer_nearly_the_same(
+    folder: Path, reference: Backend, runtime: str, suffix: str
+) -> None:
+    if runtime == "openvino-bf16":
+        openvino = pytest.importorskip("openvino")
+        if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            pytest.skip("this CPU does not compute in bf16")
+    if runtime == "torch-compiled" and shutil.which("g++") is None:
+        pytest.skip("no compiler")
+    found = open_backend(folder / f"model{suffix}", "cpu", 1, runtime)
+    batch = frames(2, 101, 77)
+    limit = 0.9999 if runtime == "torch-compiled" else 0.97
+    assert np.mean(found.predict(batch).mask == reference.predict(batch).mask) >= limit
+    assert found.runtime.split()[-1] == runtime.split("-")[1]
+
+
+def test_a_runtime_that_does_not_run_the_file_is_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"does not run \.pt files.*torch-compiled"):
+        open_backend(folder / "model.pt", "cpu", runtime="openvino")
+    with pytest.raises(InputError, match="OpenVINO runs on the CPU"):
+        open_backend(folder / "model.onnx", "cuda", runtime="openvino")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")

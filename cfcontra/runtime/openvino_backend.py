@@ -1,0 +1,88 @@
+"""Exported files in OpenVINO, on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfcontra.errors import InputError, MissingDependencyError
+from cfcontra.metadata import ModelMetadata
+from cfcontra.runtime.base import Backend, Prediction
+
+_HINTS = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenVinoBackend(Backend):
+    """Runs an exported `.onnx` through OpenVINO.
+
+    Args:
+        path: file written by `cfcontra-export`.
+        device: `auto` or `cpu`.
+        threads: CPU threads, None for OpenVINO's default.
+        precision: `fp32`, which answers as the file does, or `bf16`, which does nearly and is
+            faster on CPUs that multiply it.
+
+    Raises:
+        InputError: not an ONNX file, not exported by cfcontra, another device, or a precision
+            that this CPU does not really compute in.
+        MissingDependencyError: OpenVINO is not installed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        device: str = "auto",
+        threads: int | None = None,
+        precision: str = "fp32",
+    ) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise MissingDependencyError(
+                "OpenVINO is not installed. Install it: pip install 'cfcontra[openvino]'."
+            ) from error
+        if device not in ("auto", "cpu"):
+            raise InputError(f"--device {device}: OpenVINO runs on the CPU here. Use --device cpu.")
+        if threads is not None and threads < 1:
+            raise InputError(f"--threads {threads}: give 1 or more.")
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        core = openvino.Core()
+        if precision == "bf16" and "BF16" not in core.get_property(
+            "CPU", "OPTIMIZATION_CAPABILITIES"
+        ):
+            raise InputError("This CPU does not compute in bf16. Use --runtime openvino.")
+        self.metadata = _metadata(path)
+        try:
+            compiled = core.compile_model(path, "CPU", settings)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise InputError(f"{path}: OpenVINO cannot open it ({reason}).") from error
+        self._request = compiled.create_infer_request()
+        self.device = "cpu"
+        version = openvino.__version__.split("-")[0]
+        self.runtime = f"openvino {version}" + (" bf16" if precision == "bf16" else "")
+
+    def _run(self, frames: NDArray[np.uint8]) -> Prediction:
+        found = self._request.infer({"frames": frames}, share_inputs=True)
+        return Prediction(found["mask"].copy(), found["confidence"].copy())
+
+
+def _metadata(path: Path) -> ModelMetadata:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file. Give an .onnx that cfcontra-export wrote.")
+    try:
+        stored = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    except DecodeError as error:
+        raise InputError(f"{path}: not an ONNX model, or damaged.") from error
+    return ModelMetadata.from_properties(stored, str(path))
