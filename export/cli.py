@@ -35,6 +35,7 @@ def _export(argv: list[str]) -> None:
             calibrate_frames=arguments.calibrate_frames,
             activations=arguments.activations,
             device=arguments.device,
+            runtime=arguments.runtime,
             threads=arguments.threads,
             overwrite=arguments.overwrite,
             progress=progress,
@@ -104,6 +105,12 @@ def _parser() -> Parser:
         "--device",
         default="cpu",
         help="where the file runs while it is compared: auto, cpu, cuda or cuda:N (default: cpu)",
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=["onnxruntime", "openvino", "openvino-bf16"],
+        default="onnxruntime",
+        help="what runs it while it is compared (default: onnxruntime)",
     )
     parser.add_argument("--threads", type=int, help="CPU threads (default: one per core)")
     parser.add_overwrite()

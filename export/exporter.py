@@ -15,7 +15,7 @@ from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
 from cfcontra.device import resolve_device
 from cfcontra.errors import CheckFailedError, InputError
 from cfcontra.files import atomic_path, prepare_output
-from cfcontra.runtime.onnx_backend import OnnxBackend
+from cfcontra.runtime import open_backend
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from .calibration import calibration_images, network_inputs
@@ -40,6 +40,7 @@ def export_model(
     calibrate_frames: int = 32,
     activations: Activations | None = None,
     device: str = "cpu",
+    runtime: str = "onnxruntime",
     threads: int | None = None,
     overwrite: bool = False,
     progress: Callable[[str], None] = lambda _: None,
@@ -59,6 +60,7 @@ def export_model(
         calibrate_frames: how many frames of them.
         activations: of int8, see `quantise`; None takes `uint8`.
         device: where the exported file runs while it is certified.
+        runtime: what runs it then, one of `RUNTIMES` for `.onnx`.
         threads: CPU threads, None for the runtimes' defaults.
         overwrite: replace what is at `output`.
         progress: told about each step.
@@ -109,9 +111,10 @@ def export_model(
     ):
         describe(file, checkpoint.metadata)
         onnx_file.write_bytes(serialise(file))
-        exported = OnnxBackend(onnx_file, device, threads)
-        record["device"] = exported.device
-        limits = THRESHOLDS[precision]
+        exported = open_backend(onnx_file, device, threads, runtime)
+        record |= exported.describe()
+        # A runtime that computes in bf16 is held to what its rounding allows.
+        limits = THRESHOLDS["int8" if runtime.endswith("bf16") else precision]
         certificate = certify(reference, exported, samples, record, progress, limits)
         _require_passed(certificate, output)
         describe(file, replace(checkpoint.metadata, certificate=certificate.summary()))

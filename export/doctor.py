@@ -1,0 +1,251 @@
+"""`cfcontra-doctor`: what really runs on this machine, and what mends what does not.
+
+Lists of providers and devices say what was compiled in. Here every runtime runs a tiny model on
+every device it might have, and its answer is compared.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from cfcontra import __version__
+from cfcontra.command import Parser, console, run_command, set_up_logging
+from cfcontra.errors import CfcontraError, CheckFailedError
+from cfcontra.files import atomic_write_text, prepare_output
+
+OK, ABSENT, BROKEN = "works", "absent", "broken"
+_PACKAGES = (
+    *("torch", "torchvision", "lightning", "timm", "segmentation-models-pytorch"),
+    *("onnx", "onnxruntime-gpu", "onnxruntime", "openvino", "tensorrt"),
+    *("av", "opencv-python", "opencv-python-headless", "gradio", "numpy"),
+)
+_RIVALS = (
+    ("onnxruntime", "onnxruntime-gpu", "onnxruntime-gpu"),
+    ("opencv-python-headless", "opencv-python", "opencv-python"),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was tried.
+
+    Attributes:
+        state: `works`, `absent` (not there, and nobody needs it) or `broken`.
+        said: what was seen.
+        fix: the one command that mends it; empty where nothing is to be done.
+    """
+
+    name: str
+    state: str
+    said: str
+    fix: str = ""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of `cfcontra-doctor`."""
+    return run_command(_doctor, argv)
+
+
+def _doctor(argv: list[str]) -> None:
+    parser = Parser("doctor", "Try every runtime on every device, and say what mends what fails.")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the findings here")
+    parser.add_overwrite()
+    arguments = parser.parse_args(argv)
+    set_up_logging(arguments)
+    if arguments.json is not None:
+        prepare_output(arguments.json, arguments.overwrite)
+    found: list[Finding] = []
+    _print(f"cfcontra {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    installed = versions()
+    _print(", ".join(f"{name} {version}" for name, version in installed.items()))
+    for finding in (*conflicts(installed), *devices(), *runtimes(), *encoders()):
+        found.append(finding)
+        _print(f"{finding.state:<7} {finding.name:<24} {finding.said}")
+        if finding.fix:
+            _print(f"{'':<7} {'':<24} → {finding.fix}")
+    if arguments.json is not None:
+        content = {"versions": installed, "findings": [asdict(finding) for finding in found]}
+        atomic_write_text(arguments.json, json.dumps(content, indent=2) + "\n")
+    broken = [finding.name for finding in found if finding.state == BROKEN]
+    if broken:
+        raise CheckFailedError(f"broken: {', '.join(broken)}. What mends each stands above.")
+
+
+def _print(text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the packages that matter here."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def conflicts(installed: dict[str, str]) -> list[Finding]:
+    """Packages that overwrite each other's files, and CUDA versions that do not go together."""
+    found = []
+    for one, other, wanted in _RIVALS:
+        if one in installed and other in installed:
+            fix = f"pip uninstall -y {one} {other} && pip install {wanted}"
+            found.append(Finding(f"{one} and {other}", BROKEN, "overwrite each other's files", fix))
+    if "onnxruntime-gpu" in installed:
+        import onnxruntime
+        import torch
+
+        theirs, ours = getattr(onnxruntime, "cuda_version", ""), torch.version.cuda or ""
+        if theirs and ours and theirs.split(".")[0] != ours.split(".")[0]:
+            found.append(
+                Finding(
+                    "CUDA versions",
+                    ABSENT,
+                    f"onnxruntime-gpu is built for CUDA {theirs}, torch for {ours}: each needs its "
+                    "own libraries",
+                    "pip install 'onnxruntime-gpu[cuda,cudnn]'",
+                )
+            )
+    return found
+
+
+def devices() -> list[Finding]:
+    """The CPU, and each GPU that torch can use."""
+    import torch
+
+    found = [Finding("cpu", OK, f"{torch.get_num_threads()} threads, {_cpu_abilities()}")]
+    present = Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi") is not None
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            about = torch.cuda.get_device_properties(index)
+            memory = f"{about.total_memory / 2**30:.0f} GiB"
+            found.append(Finding(f"cuda:{index}", OK, f"{about.name}, {memory}"))
+    elif not present:
+        found.append(Finding("cuda", ABSENT, "no NVIDIA GPU here"))
+    elif torch.version.cuda is None:
+        fix = "pip install --force-reinstall torch torchvision"
+        found.append(Finding("cuda", BROKEN, "there is a GPU, but torch is its CPU build", fix))
+    else:
+        said = f"there is a GPU, but torch (CUDA {torch.version.cuda}) cannot use it: its driver "
+        fix = "nvidia-smi   # shows the driver's CUDA version; update the driver to reach torch's"
+        found.append(Finding("cuda", BROKEN, said + "is missing or too old", fix))
+    return found
+
+
+def _cpu_abilities() -> str:
+    import torch
+
+    return f"vectors up to {torch.backends.cpu.get_cpu_capability()}"
+
+
+def runtimes() -> Iterator[Finding]:
+    """Each runtime on each device: a tiny model is opened, run, and its answer compared."""
+    import torch
+
+    from cfcontra.runtime import RUNTIMES, open_backend
+
+    cuda = torch.cuda.is_available()
+    with tempfile.TemporaryDirectory(prefix="cfcontra-") as name:
+        folder = Path(name)
+        make_tiny(folder)
+        reference = open_backend(folder / "model.pt", "cpu")
+        for runtime, suffix in RUNTIMES.items():
+            for device in ("cpu", "cuda") if cuda and "openvino" not in runtime else ("cpu",):
+                yield _try(runtime, device, folder / f"model{suffix}", reference.predict)
+
+
+def make_tiny(folder: Path) -> None:
+    """`model.pt` and `model.onnx` of a small network with random weights."""
+    import torch
+
+    from cfcontra.checkpoint import save_checkpoint
+    from cfcontra.label_space import LABEL_SPACES
+    from cfcontra.metadata import ModelMetadata
+    from cfcontra.models import build_model
+    from cfcontra.preprocessing import Preprocessing
+
+    from .onnx_file import build_file, describe, serialise
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        space = LABEL_SPACES["camvid11"]
+        model = build_model("light", space.num_classes).eval()
+        torch.nn.init.normal_(model.head.weight, std=1.0)  # type: ignore[arg-type]
+    metadata = ModelMetadata(space, Preprocessing((64, 96)), model.config())
+    save_checkpoint(folder / "model.pt", model, metadata)
+    file = build_file(model, metadata)
+    describe(file, metadata)
+    (folder / "model.onnx").write_bytes(serialise(file))
+
+
+def _try(runtime: str, device: str, path: Path, reference: Callable[..., object]) -> Finding:
+    import numpy as np
+
+    from cfcontra.runtime import Prediction, open_backend
+
+    name = f"{runtime} on {device}"
+    package = runtime.split("-")[0]
+    if importlib.util.find_spec(package) is None:
+        extra = f"pip install 'cfcontra[{package}]'"
+        return Finding(name, ABSENT, "not installed", extra)
+    if runtime == "torch-compiled" and shutil.which("g++") is None and device == "cpu":
+        return Finding(name, ABSENT, "no C++ compiler", "apt-get install g++")
+    frames = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
+    try:
+        backend = open_backend(path, device, None, runtime)
+        found = backend.predict(frames)
+        start = time.perf_counter()
+        backend.predict(frames)
+        took = time.perf_counter() - start
+    except CfcontraError as error:
+        said, _, fix = str(error).partition(" Install ")
+        state = ABSENT if "does not compute in bf16" in said else BROKEN
+        return Finding(name, state, said, f"Install {fix}" if fix else "")
+    except Exception as error:  # noqa: BLE001 - whatever a driver or a library brings up
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return Finding(name, BROKEN, f"fails: {said}", _reinstall(package))
+    expected = reference(frames)
+    assert isinstance(expected, Prediction)
+    agreement = float(np.mean(found.mask == expected.mask))
+    limit = 0.95 if runtime.endswith("bf16") else 0.999
+    if agreement < limit:
+        said = f"answers differently: {agreement:.1%} of the pixels agree"
+        return Finding(name, BROKEN, said, _reinstall(package))
+    return Finding(name, OK, f"{backend.runtime}, {1e3 * took:.1f} ms for 64x96")
+
+
+def _reinstall(package: str) -> str:
+    installed = [name for name in versions() if name.startswith(package)]
+    return f"pip install --force-reinstall {' '.join(installed) or package}"
+
+
+def encoders() -> list[Finding]:
+    """Video encoders that open here."""
+    import av
+    from av.error import FFmpegError
+
+    found = []
+    for name in ("libx264", "h264_nvenc"):
+        try:
+            context = av.CodecContext.create(name, "w")
+            context.width, context.height = 320, 192
+            context.pix_fmt, context.framerate = "yuv420p", Fraction(30)
+            context.open()
+        except (FFmpegError, ValueError) as error:
+            state = ABSENT if name.endswith("nvenc") else BROKEN
+            found.append(Finding(f"encoder {name}", state, f"does not open ({error})"))
+        else:
+            found.append(Finding(f"encoder {name}", OK, f"PyAV {av.__version__}"))
+    return found

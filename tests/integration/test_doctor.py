@@ -1,0 +1,100 @@
+"""`cfcontra-doctor` on this machine, and on machines where something is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import cfcontra.runtime
+from cfcontra.errors import MissingDependencyError
+from cfcontra.export import doctor
+from cfcontra.runtime import Backend, Prediction
+from cfcontra.runtime.onnx_backend import OnnxBackend
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the runtime that compiles for a minute."""
+    few = {"torch": ".pt", "onnxruntime": ".onnx", "openvino": ".onnx"}
+    monkeypatch.setattr(cfcontra.runtime, "RUNTIMES", few)
+
+
+def test_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--json", str(tmp_path / "found.json")]) == 0
+    content = json.loads((tmp_path / "found.json").read_text())
+    states = {finding["name"]: finding["state"] for finding in content["findings"]}
+    assert states["torch on cpu"] == states["onnxruntime on cpu"] == "works"
+    assert states["encoder libx264"] == "works"
+    assert ("cuda:0" in states) == torch.cuda.is_available()
+    assert content["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert "onnxruntime on cpu" in capsys.readouterr().out
+
+
+def test_a_runtime_that_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: Any, **more: Any) -> None:
+        raise MissingDependencyError("it could not start. Install it: pip install 'it[all]'.")
+
+    monkeypatch.setattr(OnnxBackend, "__init__", refuse)
+    assert doctor.main([]) == 3
+    captured = capsys.readouterr()
+    assert "pip install 'it[all]'" in captured.out
+    assert "broken: onnxruntime on cpu" in captured.err
+
+
+def test_a_runtime_that_answers_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = OnnxBackend._run
+
+    def mirrored(self: OnnxBackend, frames: np.ndarray[Any, Any]) -> Prediction:
+        found = honest(self, frames)
+        return Prediction(found.mask[:, :, ::-1], found.confidence)
+
+    monkeypatch.setattr(OnnxBackend, "_run", mirrored)
+    found = {finding.name: finding for finding in doctor.runtimes()}
+    broken = found["onnxruntime on cpu"]
+    assert broken.state == "broken" and "answers differently" in broken.said
+    assert broken.fix.startswith("pip install --force-reinstall onnxruntime")
+    assert found["torch on cpu"].state == "works"
+
+
+def test_a_library_that_fails_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Backend, frames: object) -> Prediction:
+        raise RuntimeError("libfoo.so.7: undefined symbol\nsecond line")
+
+    monkeypatch.setattr(OnnxBackend, "_run", fail)
+    found = {finding.name: finding for finding in doctor.runtimes()}
+    assert found["onnxruntime on cpu"].said == "fails: libfoo.so.7: undefined symbol"
+
+
+def test_packages_that_overwrite_each_other() -> None:
+    installed = {"opencv-python": "5", "opencv-python-headless": "5"}
+    (found,) = doctor.conflicts(installed)
+    assert found.state == "broken" and found.fix.endswith("pip install opencv-python")
+    assert doctor.conflicts({"opencv-python": "5", "onnxruntime": "1.31"}) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+@pytest.mark.parametrize(
+    ("cuda", "says"), [(None, "its CPU build"), ("13.2", "driver is missing or too old")]
+)
+def test_a_gpu_that_torch_cannot_use(
+    monkeypatch: pytest.MonkeyPatch, cuda: str | None, says: str
+) -> None:
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    (found,) = [finding for finding in doctor.devices() if finding.name == "cuda"]
+    assert found.state == "broken" and says in found.said and found.fix
+
+
+def test_a_file_in_the_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "found.json"
+    path.write_text("{}")
+    assert doctor.main(["--json", str(path)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert path.read_text() == "{}"
