@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("cfcontra.export.cli:main", "write a certified, self-describing model file"),
     "segment": ("cfcontra.serve.cli:segment", "segment videos"),
     "demo": ("cfcontra.serve.cli:demo", "open the web demo"),
+    "bench": ("cfcontra.export.bench_command:main", "time model files in their runtimes"),
     "doctor": ("cfcontra.export.doctor:main", "try what runs here, and say what mends the rest"),
     "quickstart": ("cfcontra.quickstart:main", "the whole way once, on generated streets"),
 }

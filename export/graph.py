@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import compose, helper, numpy_helper, parser
 
 from cfcontra.preprocessing import Preprocessing
+from cfcontra.runtime.onnx_backend import NETWORK_PREFIX
 
 OPSET = 18
 NETWORK_INPUT = "images"
@@ -127,7 +128,9 @@ def fuse(network: onnx.ModelProto, preprocessing: Preprocessing, classes: int) -
         any N, H and W.
     """
     # The prefix keeps the network's names apart from the ones here.
-    inner = compose.add_prefix(network, "network/", rename_inputs=False, rename_outputs=False).graph
+    inner = compose.add_prefix(
+        network, NETWORK_PREFIX, rename_inputs=False, rename_outputs=False
+    ).graph
     before, after = _nodes(_GEOMETRY + _HEAD), _nodes(_MASK + _CONFIDENCE)
     constants = _constants(preprocessing, classes)
     graph = helper.make_graph(

@@ -83,6 +83,14 @@ class Backend(ABC):
             "Use the model.pt that it was exported from."
         )
 
+    def stages(self, frames: NDArray[np.uint8]) -> dict[str, float]:
+        """Seconds that `prepare`, `network` and `mask` take; empty where nothing tells them apart.
+
+        Args:
+            frames: RGB uint8 `[N, H, W, 3]`.
+        """
+        return {}
+
     def describe(self) -> dict[str, Any]:
         """Runtime and device, for records and reports."""
         return {"runtime": self.runtime, "device": self.device}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from cfcontra.errors import InputError, MissingDependencyError
 from cfcontra.metadata import ModelMetadata
 from cfcontra.runtime.base import Backend, Prediction
 
+NETWORK_PREFIX = "network/"
+"""Of the names of the network's own operators in an exported file."""
 _ERRORS_ONLY = 3
 
 
@@ -36,15 +40,12 @@ class OnnxBackend(Backend):
         if threads is not None and threads < 1:
             raise InputError(f"--threads {threads}: give 1 or more.")
         wanted = resolve_device(device)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ERRORS_ONLY
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        providers: list[Any] = ["CPUExecutionProvider"]
+        self._path, self._threads = path, threads
+        self._providers: list[Any] = ["CPUExecutionProvider"]
         if wanted.type == "cuda":
             onnxruntime.preload_dlls()
-            providers.insert(0, ("CUDAExecutionProvider", {"device_id": wanted.index or 0}))
-        self._session = _open(path, options, providers)
+            self._providers.insert(0, ("CUDAExecutionProvider", {"device_id": wanted.index or 0}))
+        self._session = self._open()
         got = self._session.get_providers()
         if wanted.type == "cuda" and got[0] != "CUDAExecutionProvider":
             raise MissingDependencyError(
@@ -57,9 +58,43 @@ class OnnxBackend(Backend):
         self.device = str(wanted)
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
 
+    def _open(self, profile: Path | None = None) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        if self._threads is not None:
+            options.intra_op_num_threads = self._threads
+        if profile is not None:
+            options.enable_profiling, options.profile_file_prefix = True, str(profile)
+        return _open(self._path, options, self._providers)
+
+    def stages(self, frames: NDArray[np.uint8]) -> dict[str, float]:
+        """By onnxruntime's own profile of a second call, in a session opened for it."""
+        with tempfile.TemporaryDirectory(prefix="cfcontra-") as folder:
+            session = self._open(Path(folder) / "profile")
+            for _ in range(2):
+                session.run(["mask", "confidence"], {"frames": frames})
+            events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
+        return _stages(events)
+
     def _run(self, frames: NDArray[np.uint8]) -> Prediction:
         mask, confidence = self._session.run(["mask", "confidence"], {"frames": frames})
         return Prediction(mask, confidence)
+
+
+def _stages(events: list[dict[str, Any]]) -> dict[str, float]:
+    """Seconds before, in and behind the network in the last run of a profile."""
+    last = [event["ts"] for event in events if event["name"] == "model_run"][-1]
+    found = {"prepare": 0.0, "network": 0.0, "mask": 0.0}
+    nodes = [
+        event for event in events if event["ts"] >= last and event["name"].endswith("_kernel_time")
+    ]
+    inner = [i for i, event in enumerate(nodes) if event["name"].startswith(NETWORK_PREFIX)]
+    for index, event in enumerate(nodes):
+        stage = "prepare" if index < inner[0] else "network" if index <= inner[-1] else "mask"
+        found[stage] += event["dur"] / 1e6
+    return found
 
 
 def _open(path: Path, options: Any, providers: list[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,26 @@ class TorchBackend(Backend):
         mask = mask_from_logits(logits, work_size, scaled, (height, width))
         confidence = confidence_from_logits(logits, work_size, scaled, (height, width))
         return Prediction(mask.cpu().numpy(), confidence.cpu().numpy())
+
+    @torch.inference_mode()
+    def stages(self, frames: NDArray[np.uint8]) -> dict[str, float]:
+        size = frames.shape[1], frames.shape[2]
+        preprocessing = self.metadata.preprocessing
+        shape = preprocessing.work_size, preprocessing.scaled_size(*size), size
+        marks = [self._now()]
+        images = letterbox(torch.from_numpy(frames).to(self._device), preprocessing)
+        marks.append(self._now())
+        logits = self._logits(images)
+        marks.append(self._now())
+        mask_from_logits(logits, *shape).cpu()
+        confidence_from_logits(logits, *shape).cpu()
+        marks.append(self._now())
+        return dict(zip(("prepare", "network", "mask"), np.diff(marks).tolist(), strict=True))
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
 
     def _logits(self, images: Tensor) -> Tensor:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast):

@@ -1,0 +1,59 @@
+"""The memory that one model needs, in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+
+
+def peak_memory(
+    model: Path, runtime: str, device: str, threads: int | None, shape: tuple[int, ...]
+) -> float | None:
+    """MiB that a process holds at most when it opens a model and runs it twice.
+
+    On a GPU, the MiB that torch holds there, for what runs in torch; else the process's own.
+
+    Args:
+        shape: of the frames, `[N, H, W, 3]`.
+
+    Returns:
+        None where the process fails, or the system does not tell.
+    """
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        found = pool.apply_async(_run, (model, runtime, device, threads, shape))
+        try:
+            return found.get(timeout=600)
+        except Exception:  # noqa: BLE001 - the timing stands without it
+            return None
+
+
+def _run(
+    model: Path, runtime: str, device: str, threads: int | None, shape: tuple[int, ...]
+) -> float | None:
+    from cfcontra.runtime import open_backend
+
+    backend = open_backend(model, device, threads, runtime)
+    frames = np.zeros(shape, np.uint8)
+    for _ in range(2):
+        backend.predict(frames)
+    if backend.device.startswith("cuda") and runtime.startswith("torch"):
+        import torch
+
+        return torch.cuda.max_memory_reserved() / 2**20
+    return _own_peak()
+
+
+def _own_peak() -> float | None:
+    """Most that this process ever held, MiB; None where the system does not tell.
+
+    Not `getrusage`: on Linux its peak outlives the start of a new program.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    except OSError:
+        return None
+    found = [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")]
+    return found[0] if found else None

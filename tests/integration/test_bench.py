@@ -1,0 +1,137 @@
+"""`cfcontra-bench`: what it times, against clocks that are set by hand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from cfcontra.export import bench, bench_command
+from cfcontra.export.bench import PLAIN, Case, cases_of, make_frames, measure
+from cfcontra.export.bench_memory import _own_peak
+from cfcontra.export.exporter import export_model
+from cfcontra.export.plain_loop import PlainLoop
+from cfcontra.runtime import open_backend
+
+
+@pytest.fixture(scope="module")
+def folder(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bench")
+    shutil.copy(model_file, folder / "model.pt")
+    export_model(folder / "model.pt", certify_specs=["streets:noon,size=64x96"], certify_frames=1)
+    return folder
+
+
+def test_every_model_meets_the_runtimes_that_run_it(tmp_path: Path) -> None:
+    torch_file, onnx_file = tmp_path / "m.pt", tmp_path / "m.onnx"
+    sizes, batches = [(10, 20), (30, 40)], [1, 8]
+    assert cases_of([torch_file], [], sizes[:1], batches[:1]) == [
+        Case(torch_file, "torch", (10, 20), 1)
+    ]
+    found = cases_of([torch_file, onnx_file], ["torch", "openvino"], sizes, batches)
+    assert [(case.model.suffix, case.runtime) for case in found[::4]] == [
+        (".pt", "torch"),
+        (".onnx", "openvino"),
+        (".onnx", "openvino"),
+    ]
+    assert len(found) == 2 * 2 * (1 + 2)
+    assert {case.runtime for case in found if case.model == onnx_file} == {"openvino", PLAIN}
+
+
+class _Slow:
+    """Takes as long as a clock of the test's own says."""
+
+    runtime, device = "slow", "cpu"
+
+    def __init__(self, clock: list[float], durations: list[float], like: Any) -> None:
+        self.metadata, self._clock, self._durations = like.metadata, clock, durations
+
+    def predict(self, frames: object) -> None:
+        self._clock[0] += self._durations.pop(0)
+
+    def stages(self, frames: object) -> dict[str, float]:
+        return {"prepare": 0.001, "network": 0.002, "mask": 0.003}
+
+
+def test_percentiles_rate_and_ratio(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    like = open_backend(folder / "model.onnx", "cpu", 1)
+    path = folder / "model.onnx"
+    # The first of each is the warm-up's and must not count.
+    slow = {
+        "onnxruntime": _Slow(clock, [9.0, 0.010, 0.020, 0.030], like),
+        PLAIN: _Slow(clock, [9.0, 0.050, 0.040, 0.060], like),
+    }
+    monkeypatch.setattr(bench, "_open", lambda case, device, threads: slow[case.runtime])
+    monkeypatch.setattr(bench.time, "perf_counter", lambda: clock[0])
+    cases = [Case(path, name, (10, 20), 4) for name in ("onnxruntime", PLAIN)]
+    ours, plain = measure(cases, "cpu", 1, warm_up=1, repeats=3, memory=False)
+    assert (ours.p50, plain.p50) == (pytest.approx(20), pytest.approx(50))
+    assert ours.p90 == pytest.approx(28) and ours.p99 == pytest.approx(29.8)
+    assert ours.fps == pytest.approx(4 / 0.020)
+    assert ours.ratio == pytest.approx(2.5) and plain.ratio == pytest.approx(1.0)
+    assert ours.stages == {"prepare": 1.0, "network": 2.0, "mask": 3.0}
+    assert ours.precision == "fp32" and ours.repeats == 3 and ours.memory is None
+
+
+def test_the_plain_loop_is_the_same_model(folder: Path) -> None:
+    frames = make_frames(2, (64, 96))
+    plain = PlainLoop(folder / "model.onnx", "cpu", 1).predict(frames)
+    ours = open_backend(folder / "model.pt", "cpu", 1).predict(frames)
+    assert np.mean(plain.mask == ours.mask) > 0.98
+    assert np.abs(plain.confidence.astype(int) - ours.confidence).mean() < 6
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.onnx"])
+def test_stages_add_up_to_a_call(folder: Path, name: str) -> None:
+    backend = open_backend(folder / name, "cpu", 1)
+    frames = make_frames(1, (270, 480))
+    backend.predict(frames)
+    found = backend.stages(frames)
+    assert [*found] == ["prepare", "network", "mask"]
+    assert all(value > 0 for value in found.values())
+    assert found["network"] > found["prepare"]
+
+
+def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = [str(folder / "model.onnx"), str(folder / "model.pt"), "--repeats", "2", "--quiet"]
+    outputs = ["--json", str(tmp_path / "t.json"), "--plot", str(tmp_path / "t.png")]
+    more = ["--size", "48x64", "--batch", "1", "--batch", "2", "--threads", "1"]
+    assert bench_command.main([*argv, *outputs, *more, "--warm-up", "0", "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "2 × 48x64" in said and "plain loop" in said
+    found = json.loads((tmp_path / "t.json").read_text())["timings"]
+    assert len(found) == 2 * (2 + 1)
+    assert all(timing["p50"] <= timing["p99"] for timing in found)
+    memory = [t["memory"] for t in found if not t["runtime"].startswith("plain")]
+    if _own_peak() is not None:
+        assert all(50 < value < 4000 for value in memory)
+    assert cv2.imread(str(tmp_path / "t.png")).shape[1] == 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--repeats", "0"), "--repeats: give 1 or more"),
+        (("--warm-up", "-1"), "--warm-up: give 0 or more"),
+        (("--size", "0x5"), "not HEIGHTxWIDTH"),
+        (("--batch", "0"), "not a number of frames"),
+        (("--runtime", "torch"), "none of the runtimes asked for runs it"),
+        (("--plot", "b.jpg"), "must end in .png"),
+        (("--runtime", "trt"), "invalid choice"),
+    ],
+)
+def test_bad_arguments(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
+    try:
+        status = bench_command.main([str(folder / "model.onnx"), *arguments])
+    except SystemExit as stop:  # argparse
+        status = int(stop.code or 0)
+    assert status == 2
+    assert says in capsys.readouterr().err
