@@ -176,7 +176,7 @@ def make_tiny(folder: Path) -> None:
     from cfcontra.models import build_model
     from cfcontra.preprocessing import Preprocessing
 
-    from .onnx_file import build_file, describe, serialise
+    from .onnx_file import build_file, describe, export_network, serialise
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -185,7 +185,7 @@ def make_tiny(folder: Path) -> None:
         torch.nn.init.normal_(model.head.weight, std=1.0)  # type: ignore[arg-type]
     metadata = ModelMetadata(space, Preprocessing((64, 96)), model.config())
     save_checkpoint(folder / "model.pt", model, metadata)
-    file = build_file(model, metadata)
+    file = build_file(export_network(model, metadata.preprocessing.work_size), metadata)
     describe(file, metadata)
     (folder / "model.onnx").write_bytes(serialise(file))
 

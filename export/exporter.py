@@ -6,9 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import onnx
 import torch
 
 from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
@@ -22,8 +20,8 @@ from .calibration import calibration_images, network_inputs
 from .certificate import Certificate, certify
 from .frames import SYNTHETIC_SPECS, is_synthetic, load_frames
 from .int8 import Activations
-from .onnx_file import build_file, describe, graph_sha256, serialise
-from .precisions import THRESHOLDS, convert
+from .onnx_file import build_file, describe, export_network, graph_sha256, serialise
+from .precisions import THRESHOLDS, conversions
 
 _SMALLEST, _LARGEST = 32, 8192
 
@@ -92,30 +90,31 @@ def export_model(
     progress(
         f"building the graph at {'x'.join(map(str, reference.metadata.preprocessing.work_size))}"
     )
-    record: dict[str, Any] = {"precision": precision}
-
-    def converted(network: onnx.ModelProto) -> onnx.ModelProto:
-        made = convert(network, precision, images, activations or "uint8", threads, progress)
-        record.update(made.record)
-        return made.network
-
-    file = build_file(checkpoint.model, checkpoint.metadata, converted)
-    record |= {
-        "frames": "synthetic" if is_synthetic(specs) else "given",
-        "frame_count": len(samples),
-        "graph_sha256": graph_sha256(file),
-    }
+    network = export_network(checkpoint.model, checkpoint.metadata.preprocessing.work_size)
+    # A runtime that computes in bf16 is held to what its rounding allows.
+    limits = THRESHOLDS["int8" if runtime.endswith("bf16") else precision]
     with (
         atomic_path(certificate_path(output)) as certificate_file,
         atomic_path(output) as onnx_file,
     ):
-        describe(file, checkpoint.metadata)
-        onnx_file.write_bytes(serialise(file))
-        exported = open_backend(onnx_file, device, threads, runtime)
-        record |= exported.describe()
-        # A runtime that computes in bf16 is held to what its rounding allows.
-        limits = THRESHOLDS["int8" if runtime.endswith("bf16") else precision]
-        certificate = certify(reference, exported, samples, record, progress, limits)
+        for made in conversions(
+            network, precision, images, activations or "uint8", threads, progress
+        ):
+            file = build_file(made.network, checkpoint.metadata)
+            describe(file, checkpoint.metadata)
+            onnx_file.write_bytes(serialise(file))
+            exported = open_backend(onnx_file, device, threads, runtime)
+            record = {
+                "precision": precision,
+                **made.record,
+                "frames": "synthetic" if is_synthetic(specs) else "given",
+                "frame_count": len(samples),
+                "graph_sha256": graph_sha256(file),
+                **exported.describe(),
+            }
+            certificate = certify(reference, exported, samples, record, progress, limits)
+            if not certificate.failures():
+                break
         _require_passed(certificate, output)
         describe(file, replace(checkpoint.metadata, certificate=certificate.summary()))
         onnx_file.write_bytes(serialise(file))

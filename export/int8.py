@@ -54,64 +54,79 @@ class Quantised:
     agreement: float
 
 
-def quantise(
-    network: onnx.ModelProto,
-    images: Images,
-    wanted: float,
-    activations: Activations = "uint8",
-    threads: int | None = None,
-    progress: Callable[[str], None] = lambda _: None,
-) -> Quantised:
-    """Quantise as much of a network as keeps its answers.
+class Quantiser:
+    """Quantises as much of a network as keeps its answers.
 
     Args:
         network: `images` float32 `[N, 3, h, w]` → `logits` float32 `[N, C, ·, ·]`.
         images: network inputs `[1, 3, h, w]` to calibrate and to measure on.
-        wanted: agreement below which layers are left in float.
         activations: `uint8` with zero points is what CPUs multiply fastest; `int8` without is
             what TensorRT accepts. Weights are int8 without zero points either way.
         threads: CPU threads of the measuring.
         progress: told about each step.
     """
-    typed = onnx.shape_inference.infer_shapes(network)
-    expected = [most_likely(logits) for logits in Runner(network, threads).run(images)]
-    found: dict[str, tuple[float, Any]] = {}
-    for method in METHODS:
-        progress(f"calibrating on {len(images)} frames, {method}")
-        ranges = _ranges(typed, images, method, activations)
-        made = _quantised(typed, ranges, activations, ())
-        found[method] = (agreement(made, images, expected, threads), ranges)
-    method = max(found, key=lambda name: found[name][0])
-    best, ranges = found[method]
-    if best >= wanted:
-        return Quantised(_quantised(typed, ranges, activations, ()), method, (), best)
 
-    def measured(kept: Sequence[str]) -> float:
-        return agreement(_quantised(typed, ranges, activations, kept), images, expected, threads)
+    def __init__(
+        self,
+        network: onnx.ModelProto,
+        images: Images,
+        activations: Activations = "uint8",
+        threads: int | None = None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._network = onnx.shape_inference.infer_shapes(network)
+        self._images, self._activations, self._threads = images, activations, threads
+        self._progress = progress
+        self._expected = [most_likely(logits) for logits in Runner(network, threads).run(images)]
+        self._ranked: list[str] | None = None
+        best = -1.0
+        for method in METHODS:
+            progress(f"calibrating on {len(images)} frames, {method}")
+            ranges = _ranges(self._network, images, method, activations)
+            found = self._agreement(ranges, ())
+            if found > best:
+                best, self.method, self._ranges = found, method, ranges
+        self._found = {0: best}
 
-    ranked = _by_damage(typed, measured, progress)
-    # The fewest layers in float that are enough, by bisection; all of them always are.
-    low, high = 0, len(ranked)
-    while high - low > 1:
-        middle = (low + high) // 2
-        progress(f"measuring with {middle} of {len(ranked)} layers in float")
-        low, high = (low, middle) if measured(ranked[:middle]) >= wanted else (middle, high)
-    kept = tuple(ranked[:high])
-    return Quantised(_quantised(typed, ranges, activations, kept), method, kept, measured(kept))
+    def reach(self, wanted: float) -> Quantised:
+        """The network with as few layers in float as a share of agreement asks for."""
+        if self._measured(0) >= wanted:
+            return self._made(0)
+        # By bisection: none is too few, and all are always enough.
+        low, high = 0, len(self._by_damage())
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._measured(middle) >= wanted else (middle, high)
+        return self._made(high)
 
+    def _made(self, count: int) -> Quantised:
+        kept = tuple(self._by_damage()[:count]) if count else ()
+        network = _quantised(self._network, self._ranges, self._activations, kept)
+        return Quantised(network, self.method, kept, self._measured(count))
 
-def _by_damage(
-    network: onnx.ModelProto,
-    measured: Callable[[Sequence[str]], float],
-    progress: Callable[[str], None],
-) -> list[str]:
-    """Layers from the one that costs most when it alone is int8 to the one that costs least."""
-    names = [node.name for node in network.graph.node if node.op_type in _HEAVY]
-    damage = {}
-    for number, name in enumerate(names):
-        progress(f"measuring layer {number + 1} of {len(names)} alone")
-        damage[name] = measured([other for other in names if other != name])
-    return sorted(names, key=lambda name: damage[name])
+    def _measured(self, count: int) -> float:
+        """Agreement with the `count` most damaging layers in float."""
+        if count not in self._found:
+            ranked = self._by_damage()
+            self._progress(f"measuring with {count} of {len(ranked)} layers in float")
+            self._found[count] = self._agreement(self._ranges, ranked[:count])
+        return self._found[count]
+
+    def _by_damage(self) -> list[str]:
+        """Layers from the one that costs most when it alone is int8 to the one that costs least."""
+        if self._ranked is None:
+            names = [node.name for node in self._network.graph.node if node.op_type in _HEAVY]
+            damage = {}
+            for number, name in enumerate(names):
+                self._progress(f"measuring layer {number + 1} of {len(names)} alone")
+                others = [other for other in names if other != name]
+                damage[name] = self._agreement(self._ranges, others)
+            self._ranked = sorted(names, key=lambda name: damage[name])
+        return self._ranked
+
+    def _agreement(self, ranges: Any, kept: Sequence[str]) -> float:
+        made = _quantised(self._network, ranges, self._activations, kept)
+        return agreement(made, self._images, self._expected, self._threads)
 
 
 def _ranges(network: onnx.ModelProto, images: Images, method: str, activations: Activations) -> Any:

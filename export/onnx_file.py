@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 import onnx
@@ -20,19 +19,13 @@ _IR_VERSION = 8
 _TRACES = {"doc_string", "metadata_props"}
 
 
-def build_file(
-    model: SegmentationModel,
-    metadata: ModelMetadata,
-    convert: Callable[[onnx.ModelProto], onnx.ModelProto] = lambda network: network,
-) -> onnx.ModelProto:
-    """The fused graph of a model, checked, without metadata yet.
+def build_file(network: onnx.ModelProto, metadata: ModelMetadata) -> onnx.ModelProto:
+    """The fused graph of a network, checked, without metadata yet.
 
     Args:
-        model: network with its weights, on the CPU.
+        network: what `export_network` gave, in any precision.
         metadata: its label space and the preprocessing to build in.
-        convert: brings the bare network, which is float32, to another precision.
     """
-    network = convert(export_network(model, metadata.preprocessing.work_size))
     fused = fuse(network, metadata.preprocessing, metadata.label_space.num_classes)
     fused.ir_version = _IR_VERSION
     fused.producer_name, fused.producer_version = "cfcontra", __version__

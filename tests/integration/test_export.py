@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from cfcontra.checkpoint import file_sha256, load_checkpoint, save_checkpoint
-from cfcontra.export import graph, onnx_file
+from cfcontra.export import exporter, graph
 from cfcontra.export.cli import main
 from cfcontra.export.onnx_file import export_network
 from cfcontra.metadata import METADATA_KEY, ModelMetadata
@@ -45,7 +45,7 @@ def export(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Export:
     """Run the command into `tmp_path/out.onnx`, with the network's part built only once."""
-    monkeypatch.setattr(onnx_file, "export_network", lambda model, work_size: network)
+    monkeypatch.setattr(exporter, "export_network", lambda model, work_size: network)
 
     def run(*more: str, model: Path = model_file, certify: str = f"folder:{frames}") -> int:
         output = ("--output", str(tmp_path / "out.onnx"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pytest
 from onnx import numpy_helper
 
 from cfcontra.checkpoint import load_checkpoint
-from cfcontra.export import exporter, onnx_file
+from cfcontra.export import exporter
 from cfcontra.export.cli import main
 from cfcontra.export.onnx_file import export_network
 from cfcontra.export.precisions import Converted
@@ -42,7 +42,7 @@ def export(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Export:
     """Run the command into `tmp_path/out.onnx`, with the network's part built only once."""
-    monkeypatch.setattr(onnx_file, "export_network", lambda model, work_size: network)
+    monkeypatch.setattr(exporter, "export_network", lambda model, work_size: network)
 
     def run(*more: str) -> int:
         output = ("--output", str(tmp_path / "out.onnx"))
@@ -102,10 +102,10 @@ def test_broken_scales_fail(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    honest = exporter.convert
+    honest = exporter.conversions
 
-    def broken(*arguments: object) -> Converted:
-        made = honest(*arguments)  # type: ignore[arg-type]
+    def broken(*arguments: object) -> Iterator[Converted]:
+        made = next(honest(*arguments))  # type: ignore[arg-type]
         scales = {
             node.input[1] for node in made.network.graph.node if node.op_type == "DequantizeLinear"
         }
@@ -114,9 +114,9 @@ def test_broken_scales_fail(
                 wrong = numpy_helper.to_array(value).copy()
                 wrong[::2] *= 1.5
                 value.CopyFrom(numpy_helper.from_array(wrong, value.name))
-        return made
+        yield made
 
-    monkeypatch.setattr(exporter, "convert", broken)
+    monkeypatch.setattr(exporter, "conversions", broken)
     assert export("--precision", "int8", "--calibrate", f"folder:{frames}") == 3
     assert "departs from the checkpoint" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

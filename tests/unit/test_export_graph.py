@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from cfcontra.checkpoint import Checkpoint, load_checkpoint
-from cfcontra.export.onnx_file import build_file, describe, graph_sha256, serialise
+from cfcontra.export.onnx_file import build_file, describe, export_network, graph_sha256, serialise
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.metadata import METADATA_KEY, ModelMetadata
-from cfcontra.models import build_model
+from cfcontra.models import SegmentationModel, build_model
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.torch_backend import TorchBackend
 
@@ -42,6 +42,10 @@ def session(file: onnx.ModelProto) -> Run:
     return lambda batch: opened.run(["mask", "confidence"], {"frames": batch})
 
 
+def built(model: SegmentationModel, metadata: ModelMetadata) -> onnx.ModelProto:
+    return build_file(export_network(model, metadata.preprocessing.work_size), metadata)
+
+
 @pytest.fixture(scope="module")
 def checkpoint(model_file: Path) -> Checkpoint:
     return load_checkpoint(model_file)
@@ -49,7 +53,7 @@ def checkpoint(model_file: Path) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def file(checkpoint: Checkpoint) -> onnx.ModelProto:
-    return build_file(checkpoint.model, checkpoint.metadata)
+    return built(checkpoint.model, checkpoint.metadata)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +96,7 @@ def test_odd_working_sizes_and_normalisation(work_size: tuple[int, int]) -> None
     torch.nn.init.normal_(model.head.weight, std=1.0)  # type: ignore[arg-type]
     preprocessing = Preprocessing(work_size, (0.1, 0.5, 0.7), (0.3, 0.2, 0.5))
     metadata = ModelMetadata(LABEL_SPACES["cityscapes19"], preprocessing, model.config())
-    run = session(build_file(model, metadata))
+    run = session(built(model, metadata))
     reference = TorchBackend(Checkpoint(model, metadata), "cpu")
     for height, width in ((64, 96), (97, 41)):
         assert_agrees(run, reference, frames(2, height, width))
@@ -103,7 +107,7 @@ def test_deeplab_agrees() -> None:
     torch.manual_seed(0)
     model = build_model("deeplabv2-resnet101", 19).eval()
     metadata = ModelMetadata(LABEL_SPACES["cityscapes19"], Preprocessing((65, 129)), model.config())
-    run = session(build_file(model, metadata))
+    run = session(built(model, metadata))
     assert_agrees(run, TorchBackend(Checkpoint(model, metadata), "cpu"), frames(2, 90, 161))
 
 
@@ -152,4 +156,4 @@ def test_the_graph_hash_leaves_metadata_out(file: onnx.ModelProto, checkpoint: C
 
 
 def test_building_twice_gives_the_same_bytes(file: onnx.ModelProto, checkpoint: Checkpoint) -> None:
-    assert serialise(build_file(checkpoint.model, checkpoint.metadata)) == serialise(file)
+    assert serialise(built(checkpoint.model, checkpoint.metadata)) == serialise(file)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from torch import nn
 
-from cfcontra.export import int8
+from cfcontra.export import int8, precisions
 from cfcontra.export.agreement import Runner, agreement, most_likely
 from cfcontra.export.float16 import to_float16
-from cfcontra.export.int8 import quantise
+from cfcontra.export.int8 import Quantiser
 from cfcontra.export.onnx_file import export_network, serialise
 from cfcontra.export.tensor_ranges import tensor_ranges
 
@@ -115,7 +115,7 @@ def test_what_overflows_stays_in_float() -> None:
 
 @pytest.mark.parametrize("activations", ["uint8", "int8"])
 def test_int8_agrees(plain: onnx.ModelProto, activations: int8.Activations) -> None:
-    made = quantise(plain, images(), 0.9, activations, 1)
+    made = Quantiser(plain, images(), activations, 1).reach(0.9)
     assert made.kept == () and made.agreement >= 0.9
     assert made.method in int8.METHODS
     assert made.agreement == agreement(made.network, images(), expected(plain), 1)
@@ -138,7 +138,7 @@ def constants_of(node: onnx.NodeProto, constants: dict[str, NDArray[np.generic]]
 
 
 def test_weights_are_quantised_per_channel(plain: onnx.ModelProto) -> None:
-    made = quantise(plain, images(), 0.0, "int8", 1)
+    made = Quantiser(plain, images(), "int8", 1).reach(0.0)
     constants = {w.name: numpy_helper.to_array(w) for w in made.network.graph.initializer}
     floats = [numpy_helper.to_array(w) for w in plain.graph.initializer]
     wanted = [array for array in floats if array.ndim == 4]
@@ -165,9 +165,9 @@ def test_a_layer_that_costs_too_much_stays_in_float(monkeypatch: pytest.MonkeyPa
     sensitive = network(outlier=300.0)
     target = expected(sensitive)
     monkeypatch.setattr(int8, "METHODS", ("minmax",))
-    everything = quantise(sensitive, images(), 0.0, "uint8", 1)
+    everything = Quantiser(sensitive, images(), "uint8", 1).reach(0.0)
     assert everything.kept == () and everything.agreement < 0.9
-    made = quantise(sensitive, images(), 0.97, "uint8", 1)
+    made = Quantiser(sensitive, images(), "uint8", 1).reach(0.97)
     assert made.agreement >= 0.97
     assert agreement(made.network, images(), target, 1) == made.agreement
     assert 0 < len(made.kept) < 3
@@ -178,6 +178,19 @@ def test_a_layer_that_costs_too_much_stays_in_float(monkeypatch: pytest.MonkeyPa
 def test_the_same_bytes_twice(plain: onnx.ModelProto) -> None:
     for convert in (
         lambda: to_float16(plain, images()).network,
-        lambda: quantise(plain, images(), 0.0, "uint8", 1).network,
+        lambda: Quantiser(plain, images(), "uint8", 1).reach(0.0).network,
     ):
         assert serialise(convert()) == serialise(convert())
+
+
+def test_later_tries_keep_more_in_float(monkeypatch: pytest.MonkeyPatch) -> None:
+    sensitive = network(outlier=300.0)
+    monkeypatch.setattr(int8, "METHODS", ("minmax",))
+    monkeypatch.setattr(precisions, "_INT8_MARGINS", (-0.9, -0.01, -0.01, 0.02))
+    tries = [
+        made.record["float_layers"]
+        for made in precisions.conversions(sensitive, "int8", images(), "uint8", 1, lambda _: None)
+    ]
+    assert tries[0] == []
+    assert len(tries) == len({len(kept) for kept in tries}) > 1
+    assert [len(kept) for kept in tries] == sorted(len(kept) for kept in tries)
