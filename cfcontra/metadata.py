@@ -103,6 +103,6 @@ class ModelMetadata:
         """
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{where}: its cfcontra metadata is not JSON ({error}).") from error
         return cls.from_dict(data, where)

@@ -9,6 +9,7 @@ right, which is the mean colour.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from cfcontra.errors import InputError
@@ -34,8 +35,11 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if min(self.work_size) < 1:
             raise InputError(f"Working size {self.work_size}: height and width must be positive.")
-        if min(self.std) <= 0:
-            raise InputError(f"Normalisation std {self.std}: every value must be positive.")
+        if not all(map(isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise InputError(
+                f"Normalisation mean {self.mean}, std {self.std}: every value must be finite, and "
+                "every std positive."
+            )
 
     def scaled_size(self, height: int, width: int) -> tuple[int, int]:
         """Size `(h, w)` of the frame inside the working size, at least 1×1.
@@ -67,5 +71,5 @@ class Preprocessing:
             mean = (red, green, blue)
             red, green, blue = (float(value) for value in data["std"])
             return cls((height, width), mean, (red, green, blue))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{where}: malformed preprocessing ({error!r}).") from error

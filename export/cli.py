@@ -53,7 +53,8 @@ def _export(argv: list[str]) -> None:
     if certificate.miou is not None:
         rows["mIoU"] = "{exported:.2%}, checkpoint {checkpoint:.2%}".format(**certificate.miou)
     if kept := certificate.record.get("float_layers"):
-        rows["in float"] = f"{len(kept)} layers: {', '.join(kept[:5])}{' …' * (len(kept) > 5)}"
+        rows["in float"] = f"{len(kept)} of its layers: {', '.join(kept[:5])}"
+        rows["in float"] += " …" if len(kept) > 5 else ""
     for name in ("wrote", "in float", "agreement", "mIoU", "certificate", "next"):
         if name in rows:
             console.print(f"{name:<12} {rows[name]}", markup=False, soft_wrap=True)

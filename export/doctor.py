@@ -174,9 +174,10 @@ def make_tiny(folder: Path) -> None:
     from cfcontra.label_space import LABEL_SPACES
     from cfcontra.metadata import ModelMetadata
     from cfcontra.models import build_model
+    from cfcontra.onnx_content import serialise
     from cfcontra.preprocessing import Preprocessing
 
-    from .onnx_file import build_file, describe, export_network, serialise
+    from .onnx_file import build_file, describe, export_network
 
     with torch.random.fork_rng():
         torch.manual_seed(0)

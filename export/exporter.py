@@ -13,6 +13,7 @@ from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
 from cfcontra.device import resolve_device
 from cfcontra.errors import CheckFailedError, InputError
 from cfcontra.files import atomic_path, prepare_output
+from cfcontra.onnx_content import graph_sha256, serialise
 from cfcontra.runtime import open_backend
 from cfcontra.runtime.torch_backend import TorchBackend
 
@@ -20,7 +21,7 @@ from .calibration import calibration_images, network_inputs
 from .certificate import Certificate, certify
 from .frames import SYNTHETIC_SPECS, is_synthetic, load_frames
 from .int8 import Activations
-from .onnx_file import build_file, describe, export_network, graph_sha256, serialise
+from .onnx_file import build_file, describe, export_network
 from .precisions import THRESHOLDS, conversions
 
 _SMALLEST, _LARGEST = 32, 8192

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import onnx
@@ -64,19 +63,6 @@ def remove_traces(message: Any) -> None:
                 remove_traces(part)
 
 
-def graph_sha256(file: onnx.ModelProto) -> str:
-    """Hexadecimal SHA-256 of the file's content with its metadata left out."""
-    bare = onnx.ModelProto()
-    bare.CopyFrom(file)
-    del bare.metadata_props[:]
-    return hashlib.sha256(serialise(bare)).hexdigest()
-
-
 def describe(file: onnx.ModelProto, metadata: ModelMetadata) -> None:
     """Write the metadata into the file, in place of what it had."""
     onnx.helper.set_model_props(file, {METADATA_KEY: metadata.to_json()})
-
-
-def serialise(file: onnx.ModelProto) -> bytes:
-    """The file's bytes."""
-    return bytes(file.SerializeToString(deterministic=True))

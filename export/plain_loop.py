@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from cfcontra.device import resolve_device
-from cfcontra.metadata import ModelMetadata
+from cfcontra.onnx_content import read_metadata
 from cfcontra.opencv import cv2
 from cfcontra.runtime.base import Prediction
 
@@ -30,8 +30,7 @@ class PlainLoop:
         import onnxruntime
 
         file = onnx.load(path)
-        stored = {entry.key: entry.value for entry in file.metadata_props}
-        self.metadata = ModelMetadata.from_properties(stored, str(path))
+        self.metadata = read_metadata(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
         if threads is not None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cfcontra.device import resolve_device
 from cfcontra.errors import InputError, MissingDependencyError
-from cfcontra.metadata import ModelMetadata
+from cfcontra.onnx_content import read_metadata
 from cfcontra.runtime.base import Backend, Prediction
 
 NETWORK_PREFIX = "network/"
@@ -53,8 +53,7 @@ class OnnxBackend(Backend):
                 "CUDA provider and would run on the CPU. Install the GPU build with its CUDA "
                 "libraries (pip install 'cfcontra[gpu]'), or use --device cpu."
             )
-        stored = self._session.get_modelmeta().custom_metadata_map
-        self.metadata = ModelMetadata.from_properties(stored, str(path))
+        self.metadata = read_metadata(path)
         self.device = str(wanted)
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfcontra.errors import InputError, MissingDependencyError
-from cfcontra.metadata import ModelMetadata
+from cfcontra.onnx_content import read_metadata
 from cfcontra.runtime.base import Backend, Prediction
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
@@ -59,7 +59,7 @@ class OpenVinoBackend(Backend):
             "CPU", "OPTIMIZATION_CAPABILITIES"
         ):
             raise InputError("This CPU does not compute in bf16. Use --runtime openvino.")
-        self.metadata = _metadata(path)
+        self.metadata = read_metadata(path)
         try:
             compiled = core.compile_model(path, "CPU", settings)
         except RuntimeError as error:
@@ -73,16 +73,3 @@ class OpenVinoBackend(Backend):
     def _run(self, frames: NDArray[np.uint8]) -> Prediction:
         found = self._request.infer({"frames": frames}, share_inputs=True)
         return Prediction(found["mask"].copy(), found["confidence"].copy())
-
-
-def _metadata(path: Path) -> ModelMetadata:
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    if not path.is_file():
-        raise InputError(f"{path}: no such file. Give an .onnx that cfcontra-export wrote.")
-    try:
-        stored = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-    except DecodeError as error:
-        raise InputError(f"{path}: not an ONNX model, or damaged.") from error
-    return ModelMetadata.from_properties(stored, str(path))

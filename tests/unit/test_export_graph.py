@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from cfcontra.checkpoint import Checkpoint, load_checkpoint
-from cfcontra.export.onnx_file import build_file, describe, export_network, graph_sha256, serialise
+from cfcontra.export.onnx_file import build_file, describe, export_network
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.metadata import METADATA_KEY, ModelMetadata
 from cfcontra.models import SegmentationModel, build_model
+from cfcontra.onnx_content import graph_sha256, serialise
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.torch_backend import TorchBackend
 

@@ -16,8 +16,9 @@ from cfcontra.export import int8, precisions
 from cfcontra.export.agreement import Runner, agreement, most_likely
 from cfcontra.export.float16 import to_float16
 from cfcontra.export.int8 import Quantiser
-from cfcontra.export.onnx_file import export_network, serialise
+from cfcontra.export.onnx_file import export_network
 from cfcontra.export.tensor_ranges import tensor_ranges
+from cfcontra.onnx_content import serialise
 
 SIZE = (24, 32)
 
