@@ -7,10 +7,15 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from cfcontra.command import Parser, console, notes, run_command, set_up_logging
+from cfcontra.errors import InputError
+
+if TYPE_CHECKING:
+    from .auto import Tried
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,28 +28,46 @@ def _export(argv: list[str]) -> None:
     set_up_logging(arguments)
     from .exporter import certificate_path, export_model
 
-    with _progress(arguments.quiet) as progress:
-        certificate = export_model(
-            arguments.model,
-            arguments.output,
-            work_size=arguments.work_size,
-            certify_specs=arguments.certify,
-            certify_frames=arguments.certify_frames,
-            precision=arguments.precision,
-            calibrate_specs=arguments.calibrate,
-            calibrate_frames=arguments.calibrate_frames,
-            activations=arguments.activations,
-            device=arguments.device,
-            runtime=arguments.runtime,
-            threads=arguments.threads,
-            overwrite=arguments.overwrite,
-            progress=progress,
-        )
     output: Path = arguments.output or arguments.model.with_suffix(".onnx")
+    tried: list[Tried] = []
+    options = {
+        "work_size": arguments.work_size,
+        "calibrate_specs": arguments.calibrate,
+        "calibrate_frames": arguments.calibrate_frames,
+        "activations": arguments.activations,
+        "certify_specs": arguments.certify,
+        "certify_frames": arguments.certify_frames,
+        "device": arguments.device,
+        "runtime": arguments.runtime,
+        "threads": arguments.threads,
+        "overwrite": arguments.overwrite,
+    }
+    if arguments.precision != "auto" and arguments.max_drop is not None:
+        raise InputError("--max-drop is for --precision auto alone.")
+    with _progress(arguments.quiet) as progress:
+        if arguments.precision == "auto":
+            from .auto import export_fastest
+
+            budget = 0.5 if arguments.max_drop is None else arguments.max_drop
+            certificate, tried = export_fastest(
+                arguments.model, output, budget, progress=progress, **options
+            )
+        else:
+            certificate = export_model(
+                arguments.model,
+                output,
+                precision=arguments.precision,
+                progress=progress,
+                **options,
+            )
+    for row in tried:
+        figures = "" if row.milliseconds is None else f"{row.milliseconds:.1f} ms, "
+        figures += "" if row.drop is None else f"{row.drop:.2f} points of mIoU lost, "
+        console.print(f"{row.precision:<12} {figures}{row.verdict}", markup=False, soft_wrap=True)
     summary = certificate.summary()
     pixels = sum(row.pixels for row in certificate.sizes)
     rows = {
-        "wrote": f"{output} ({output.stat().st_size / 1e6:.1f} MB, {arguments.precision})",
+        "wrote": f"{output} ({output.stat().st_size / 1e6:.1f} MB, {summary['precision']})",
         "agreement": f"{summary['agreement']:.4%} of {pixels:,} pixels with {arguments.model}"
         f" ({summary['frame_count']} {summary['frames']} frames)",
         "certificate": str(certificate_path(output)),
@@ -67,9 +90,16 @@ def _parser() -> Parser:
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="kind of file")
     parser.add_argument(
         "--precision",
-        choices=["fp32", "fp16", "int8"],
+        choices=["fp32", "fp16", "int8", "auto"],
         default="fp32",
-        help="of weights and arithmetic; int8 needs --calibrate (default: fp32)",
+        help="of weights and arithmetic; int8 needs --calibrate; auto takes the fastest here that "
+        "loses no more than --max-drop (default: fp32)",
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="mIoU that auto may lose on the labelled frames of --certify (default: 0.5)",
     )
     parser.add_argument(
         "--calibrate",

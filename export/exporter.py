@@ -72,10 +72,7 @@ def export_model(
     progress(f"loading {checkpoint_path}")
     checkpoint = _load(checkpoint_path, work_size)
     output = output or checkpoint_path.with_suffix(".onnx")
-    if output.suffix != ".onnx":
-        raise InputError(f"{output}: the exported file's name must end in .onnx.")
-    prepare_output(output, overwrite)
-    prepare_output(certificate_path(output), overwrite)
+    claim_output(output, overwrite)
     _require_fitting(precision, calibrate_specs, activations)
     reference = TorchBackend(checkpoint, "cpu", threads)
     specs = SYNTHETIC_SPECS if certify_specs is None else certify_specs
@@ -121,6 +118,18 @@ def export_model(
         onnx_file.write_bytes(serialise(file))
         certificate_file.write_text(json.dumps(certificate.to_dict(), indent=2) + "\n", "utf-8")
     return certificate
+
+
+def claim_output(output: Path, overwrite: bool) -> None:
+    """Make sure that an exported file and its certificate can be written.
+
+    Raises:
+        InputError: another suffix than `.onnx`, or something in the way.
+    """
+    if output.suffix != ".onnx":
+        raise InputError(f"{output}: the exported file's name must end in .onnx.")
+    prepare_output(output, overwrite)
+    prepare_output(certificate_path(output), overwrite)
 
 
 def _require_fitting(

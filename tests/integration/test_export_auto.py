@@ -1,0 +1,156 @@
+"""`cfcontra-export --precision auto`: what is tried, and what is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from cfcontra.checkpoint import load_checkpoint
+from cfcontra.errors import CheckFailedError
+from cfcontra.export import auto, exporter
+from cfcontra.export.cli import main
+from cfcontra.export.onnx_file import export_network
+
+Export = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def network(model_file: Path) -> onnx.ModelProto:
+    return export_network(load_checkpoint(model_file).model, (64, 96))
+
+
+@dataclass
+class _Timed:
+    p50: float
+
+
+@pytest.fixture
+def export(
+    model_file: Path,
+    network: onnx.ModelProto,
+    tmp_path: Path,
+    make_folder: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Export:
+    """Run the command, on a machine where the precisions take the milliseconds given."""
+    frames = make_folder(tmp_path / "day", frames=2, size=(60, 110))
+    monkeypatch.setattr(exporter, "export_network", lambda model, work_size: network)
+
+    def run(*more: str, times: dict[str, float], certify: str = "") -> int:
+        def measure(cases: Sequence[Any], *arguments: Any) -> list[_Timed]:
+            return [_Timed(times[case.model.stem]) for case in cases]
+
+        monkeypatch.setattr(auto, "measure", measure)
+        output = ("--output", str(tmp_path / "out" / "auto.onnx"), "--threads", "1")
+        specs = ("--certify", certify or f"folder:{frames}", "--calibrate", f"folder:{frames}")
+        return main([str(model_file), *output, *specs, "--precision", "auto", *more])
+
+    return run
+
+
+def kept(tmp_path: Path) -> dict[str, Any]:
+    out = tmp_path / "out"
+    assert sorted(path.name for path in out.iterdir()) == [
+        "auto.onnx",
+        "auto.onnx.certificate.json",
+    ]
+    content: dict[str, Any] = json.loads((out / "auto.onnx.certificate.json").read_text())
+    return content
+
+
+def test_the_fastest_within_the_budget_is_kept(
+    export: Export, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export("--max-drop", "100", times={"fp32": 9.0, "int8": 3.0}) == 0
+    said = capsys.readouterr().out
+    assert "3.0 ms" in said and "chosen" in said and "int8)" in said
+    content = kept(tmp_path)
+    assert content["precision"] == "int8"
+    assert [(row["precision"], row["verdict"]) for row in content["tried"]] == [
+        ("fp32", "slower"),
+        ("int8", "chosen"),
+    ]
+
+
+def test_a_slower_int8_is_not_taken(export: Export, tmp_path: Path) -> None:
+    assert export("--max-drop", "100", times={"fp32": 3.0, "int8": 9.0}) == 0
+    assert kept(tmp_path)["precision"] == "fp32"
+
+
+def test_a_loss_beyond_the_budget_is_not_taken(
+    export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto, "_drop", lambda c: 0.7 * (c.record["precision"] == "int8"))
+    assert export(times={"fp32": 9.0, "int8": 3.0}) == 0
+    content = kept(tmp_path)
+    assert content["precision"] == "fp32"
+    assert content["tried"][1]["verdict"] == "loses more than 0.5 points"
+
+
+def test_a_precision_that_fails_its_certificate_is_passed_over(
+    export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = auto.export_model
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if options["precision"] == "int8":
+            raise CheckFailedError("x.onnx: not written, because it departs")
+        return honest(*arguments, **options)
+
+    monkeypatch.setattr(auto, "export_model", failing)
+    assert export(times={"fp32": 9.0}) == 0
+    content = kept(tmp_path)
+    assert content["tried"][0] == {
+        "precision": "int8",
+        "milliseconds": None,
+        "drop": None,
+        "verdict": "not written, because it departs",
+    }
+
+
+def test_nothing_within_the_budget(
+    export: Export,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(auto, "_drop", lambda certificate: 3.0)
+    assert export(times={"fp32": 9.0, "int8": 3.0}) == 3
+    assert "loses more than 0.5 points" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "certify", "says"),
+    [
+        (("--max-drop", "-1"), "", "give 0 or more points"),
+        ((), "streets:noon,size=64x96", "no labels in the model's label space"),
+        (("--output", "auto.bin"), "", "must end in .onnx"),
+        (("--precision", "fp32", "--max-drop", "1"), "", "for --precision auto alone"),
+    ],
+)
+def test_bad_arguments(
+    export: Export,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: tuple[str, ...],
+    certify: str,
+    says: str,
+) -> None:
+    assert export(*more, times={}, certify=certify) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+
+
+def test_without_frames_to_judge_by(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [str(model_file), "--output", str(tmp_path / "a.onnx"), "--precision", "auto"]
+    assert main(argv) == 2
+    assert "--precision auto needs --calibrate SPEC" in capsys.readouterr().err
