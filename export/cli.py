@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -16,6 +16,9 @@ from cfcontra.errors import InputError
 
 if TYPE_CHECKING:
     from .auto import Tried
+    from .certificate import Certificate
+
+_MAX_DROP, _MAX_BATCH = 0.5, 8
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,41 +31,46 @@ def _export(argv: list[str]) -> None:
     set_up_logging(arguments)
     from .exporter import certificate_path, export_model
 
-    output: Path = arguments.output or arguments.model.with_suffix(".onnx")
+    _require_fitting(arguments)
     tried: list[Tried] = []
-    options = {
-        "work_size": arguments.work_size,
-        "calibrate_specs": arguments.calibrate,
-        "calibrate_frames": arguments.calibrate_frames,
-        "activations": arguments.activations,
-        "certify_specs": arguments.certify,
-        "certify_frames": arguments.certify_frames,
-        "device": arguments.device,
-        "runtime": arguments.runtime,
-        "threads": arguments.threads,
-        "overwrite": arguments.overwrite,
-    }
-    if arguments.precision != "auto" and arguments.max_drop is not None:
-        raise InputError("--max-drop is for --precision auto alone.")
     with _progress(arguments.quiet) as progress:
-        if arguments.precision == "auto":
+
+        def export(path: Path) -> Certificate:
+            if arguments.precision != "auto":
+                return export_model(
+                    arguments.model,
+                    path,
+                    precision=arguments.precision,
+                    progress=progress,
+                    **_options(arguments),
+                )
             from .auto import export_fastest
 
-            budget = 0.5 if arguments.max_drop is None else arguments.max_drop
-            certificate, tried = export_fastest(
-                arguments.model, output, budget, progress=progress, **options
+            budget = _MAX_DROP if arguments.max_drop is None else arguments.max_drop
+            certificate, rows = export_fastest(
+                arguments.model, path, budget, progress=progress, **_options(arguments)
             )
+            tried.extend(rows)
+            return certificate
+
+        if arguments.format == "triton":
+            from .triton import default_name, write_repository
+
+            name = default_name(arguments.model) if arguments.name is None else arguments.name
+            batch = _MAX_BATCH if arguments.max_batch is None else arguments.max_batch
+            repository: Path = arguments.output or arguments.model.parent / "triton"
+            certificate = write_repository(
+                repository, name, export, arguments.device, batch, arguments.overwrite
+            )
+            output = repository / name / "1" / "model.onnx"
+            following = f"tritonserver --model-repository {repository}"
         else:
-            certificate = export_model(
-                arguments.model,
-                output,
-                precision=arguments.precision,
-                progress=progress,
-                **options,
-            )
+            output = arguments.output or arguments.model.with_suffix(".onnx")
+            certificate = export(output)
+            following = f"cfcontra-segment VIDEO --model {output}"
     for row in tried:
         figures = "" if row.milliseconds is None else f"{row.milliseconds:.1f} ms, "
-        figures += "" if row.drop is None else f"{row.drop:.2f} points of mIoU lost, "
+        figures += "" if row.drop is None else f"mIoU {0.0 - row.drop:+.2f}, "
         console.print(f"{row.precision:<12} {figures}{row.verdict}", markup=False, soft_wrap=True)
     summary = certificate.summary()
     pixels = sum(row.pixels for row in certificate.sizes)
@@ -71,7 +79,7 @@ def _export(argv: list[str]) -> None:
         "agreement": f"{summary['agreement']:.4%} of {pixels:,} pixels with {arguments.model}"
         f" ({summary['frame_count']} {summary['frames']} frames)",
         "certificate": str(certificate_path(output)),
-        "next": f"cfcontra-segment VIDEO --model {output}",
+        "next": following,
     }
     if certificate.miou is not None:
         rows["mIoU"] = "{exported:.2%}, checkpoint {checkpoint:.2%}".format(**certificate.miou)
@@ -83,11 +91,49 @@ def _export(argv: list[str]) -> None:
             console.print(f"{name:<12} {rows[name]}", markup=False, soft_wrap=True)
 
 
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "work_size": arguments.work_size,
+        "calibrate_specs": arguments.calibrate,
+        "calibrate_frames": arguments.calibrate_frames,
+        "activations": arguments.activations,
+        "certify_specs": arguments.certify,
+        "certify_frames": arguments.certify_frames,
+        "device": arguments.device,
+        "runtime": arguments.runtime,
+        "threads": arguments.threads,
+        "overwrite": arguments.overwrite,
+    }
+
+
+def _require_fitting(arguments: argparse.Namespace) -> None:
+    if arguments.precision != "auto" and arguments.max_drop is not None:
+        raise InputError("--max-drop is for --precision auto alone.")
+    if arguments.format != "triton":
+        for option, given in (("--name", arguments.name), ("--max-batch", arguments.max_batch)):
+            if given is not None:
+                raise InputError(f"{option} is for --format triton alone.")
+
+
 def _parser() -> Parser:
     parser = Parser("export", "Write model.pt as one certified, self-describing model file.")
     parser.add_argument("model", type=Path, help="the model.pt of a finished run")
-    parser.add_argument("--output", type=Path, help="file to write (default: MODEL.onnx beside it)")
-    parser.add_argument("--format", choices=["onnx"], default="onnx", help="kind of file")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="file to write (default: MODEL.onnx beside it); of triton the repository's folder "
+        "(default: triton beside it)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["onnx", "triton"],
+        default="onnx",
+        help="one file, or a model repository of Triton Inference Server (default: onnx)",
+    )
+    parser.add_argument("--name", help="of the model in Triton (default: the run's)")
+    parser.add_argument(
+        "--max-batch", type=int, metavar="N", help="frames that Triton may join (default: 8)"
+    )
     parser.add_argument(
         "--precision",
         choices=["fp32", "fp16", "int8", "auto"],

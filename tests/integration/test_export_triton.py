@@ -1,0 +1,139 @@
+"""`cfcontra-export --format triton`, against Triton's own schema."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from cfcontra.checkpoint import load_checkpoint
+from cfcontra.errors import CheckFailedError
+from cfcontra.export import exporter
+from cfcontra.export.cli import main
+from cfcontra.export.onnx_file import export_network
+from cfcontra.export.triton import configuration, default_name
+from cfcontra.runtime import open_backend
+
+Export = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def network(model_file: Path) -> onnx.ModelProto:
+    return export_network(load_checkpoint(model_file).model, (64, 96))
+
+
+@pytest.fixture
+def export(
+    model_file: Path, network: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Export:
+    monkeypatch.setattr(exporter, "export_network", lambda model, work_size: network)
+
+    def run(*more: str) -> int:
+        given = ("--certify", "streets:noon,size=64x96", "--certify-frames", "1", "--threads", "1")
+        output = ("--format", "triton", "--output", str(tmp_path / "models"))
+        return main([str(model_file), *output, *given, *more])
+
+    return run
+
+
+def parsed(text: str) -> Any:
+    """The configuration by the message type that Triton publishes."""
+    package = importlib.util.find_spec("tritonclient")
+    if package is None or package.submodule_search_locations is None:
+        pytest.skip("tritonclient is not installed")
+    # By its path: the package around it needs gRPC, which nothing here does.
+    path = Path(package.submodule_search_locations[0]) / "grpc" / "model_config_pb2.py"
+    spec = importlib.util.spec_from_file_location("model_config_pb2", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    from google.protobuf import text_format
+
+    return text_format.Parse(text, module.ModelConfig())
+
+
+def test_the_repository(export: Export, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export("--name", "dusk", "--max-batch", "4") == 0
+    assert f"tritonserver --model-repository {tmp_path / 'models'}" in capsys.readouterr().out
+    place = tmp_path / "models" / "dusk"
+    assert sorted(str(path.relative_to(place)) for path in place.rglob("*")) == [
+        "1",
+        "1/model.onnx",
+        "1/model.onnx.certificate.json",
+        "config.pbtxt",
+    ]
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["dusk"]
+    config = parsed((place / "config.pbtxt").read_text())
+    assert (config.name, config.backend, config.max_batch_size) == ("dusk", "onnxruntime", 4)
+
+    file = onnx.load(place / "1" / "model.onnx")
+    for said, meant in ((config.input, file.graph.input), (config.output, file.graph.output)):
+        assert [tensor.name for tensor in said] == [tensor.name for tensor in meant]
+        for one, other in zip(said, meant, strict=True):
+            dims = other.type.tensor_type.shape.dim
+            assert [*one.dims] == [dim.dim_value or -1 for dim in dims[1:]]  # the batch apart
+            assert one.data_type == 2 and other.type.tensor_type.elem_type == 2  # both UINT8
+    (warm_up,) = config.model_warmup
+    shape = (warm_up.batch_size, *warm_up.inputs["frames"].dims)
+    backend = open_backend(place / "1" / "model.onnx", "cpu", 1)
+    assert backend.predict(np.zeros(shape, np.uint8)).mask.shape == shape[:3]
+
+
+@pytest.mark.parametrize(("device", "kind"), [("cpu", "KIND_CPU"), ("cuda:0", "KIND_GPU")])
+def test_instances_run_where_they_were_asked_to(device: str, kind: str) -> None:
+    config = parsed(configuration("night", device, 8))
+    (group,) = config.instance_group
+    assert type(group).Kind.Name(group.kind) == kind and group.count == 1
+    assert config.dynamic_batching.max_queue_delay_microseconds == 2000
+
+
+def test_names_come_from_the_run() -> None:
+    assert default_name(Path("/runs/dusk 2/model.pt")) == "dusk-2"
+    assert default_name(Path("/runs/night.pt")) == "night"
+
+
+def test_what_is_there_is_replaced_whole_or_kept(
+    export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert export("--name", "dusk") == 0
+    place = tmp_path / "models" / "dusk"
+    (place / "mine.txt").write_text("kept until replaced")
+    assert export("--name", "dusk") == 2
+
+    def fail(*arguments: object) -> None:
+        raise CheckFailedError("departs")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(exporter, "_require_passed", fail)
+        assert export("--name", "dusk", "--overwrite") == 3
+    assert (place / "mine.txt").exists() and (place / "1" / "model.onnx").exists()
+    assert export("--name", "dusk", "--overwrite") == 0
+    assert not (place / "mine.txt").exists()
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["dusk"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--name", "../up"), "use letters"),
+        (("--name", ""), "use letters"),
+        (("--max-batch", "0"), "give 1 or more"),
+        (("--format", "onnx", "--name", "x"), "--name is for --format triton alone"),
+        (("--format", "onnx", "--max-batch", "2"), "--max-batch is for --format triton alone"),
+    ],
+)
+def test_bad_arguments(
+    export: Export,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    says: str,
+) -> None:
+    assert export(*arguments) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "models").exists()
