@@ -22,6 +22,7 @@ from cfcontra.runtime.base import Backend
 
 from .frames import at_sizes
 from .tally import Tally
+from .worst_frames import WorstFrames
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ def certify(
     record: dict[str, Any],
     progress: Callable[[str], None],
     thresholds: Thresholds | None = None,
+    worst: WorstFrames | None = None,
 ) -> Certificate:
     """Run both on the same frames at several sizes and count where they depart.
 
@@ -153,6 +155,7 @@ def certify(
         record: what else the certificate states.
         progress: told about each size before it runs.
         thresholds: limits, None for those of float32.
+        worst: is shown every frame.
 
     Raises:
         CheckFailedError: the file predicts a class that does not exist.
@@ -163,7 +166,7 @@ def certify(
     for size, batch, frames in at_sizes(samples, reference.metadata.preprocessing.work_size):
         progress(f"certifying {len(frames)} frames at {size}")
         tally = Tally(size, batch, label_space.num_classes)
-        _compare(reference, exported, frames, tally, scores)
+        _compare(reference, exported, frames, tally, scores, worst)
         tallies.append(tally)
     return _conclude(tallies, scores, label_space, record, thresholds or Thresholds())
 
@@ -174,6 +177,7 @@ def _compare(
     samples: list[Sample],
     tally: Tally,
     scores: tuple[SegmentationScore, SegmentationScore],
+    worst: WorstFrames | None,
 ) -> None:
     for start in range(0, len(samples), tally.batch):
         group = samples[start : start + tally.batch]
@@ -187,6 +191,8 @@ def _compare(
                     f"on {sample.origin} at {tally.size}."
                 )
             tally.add(expected.mask[0], mask, expected.confidence[0], confidence, sample.origin)
+            if worst is not None:
+                worst.add(sample.image, expected.mask[0], mask)
             if sample.label is not None:
                 scores[0].update(expected.mask[0], sample.label)
                 scores[1].update(mask, sample.label)

@@ -12,10 +12,12 @@ import torch
 from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
 from cfcontra.device import resolve_device
 from cfcontra.errors import CheckFailedError, InputError
-from cfcontra.files import atomic_path, prepare_output
+from cfcontra.files import atomic_path, atomic_write_bytes, prepare_output
+from cfcontra.label_space import LabelSpace
 from cfcontra.onnx_content import graph_sha256, serialise
 from cfcontra.runtime import open_backend
 from cfcontra.runtime.torch_backend import TorchBackend
+from cfcontra.visualize import encode_png
 
 from .calibration import calibration_images, network_inputs
 from .certificate import Certificate, certify
@@ -23,6 +25,7 @@ from .frames import SYNTHETIC_SPECS, is_synthetic, load_frames
 from .int8 import Activations
 from .onnx_file import build_file, describe, export_network
 from .precisions import THRESHOLDS, conversions
+from .worst_frames import WorstFrames
 
 _SMALLEST, _LARGEST = 32, 8192
 
@@ -110,10 +113,12 @@ def export_model(
                 "graph_sha256": graph_sha256(file),
                 **exported.describe(),
             }
-            certificate = certify(reference, exported, samples, record, progress, limits)
+            worst = WorstFrames()
+            certificate = certify(reference, exported, samples, record, progress, limits, worst)
             if not certificate.failures():
                 break
-        _require_passed(certificate, output)
+        _require_passed(certificate, output, worst, checkpoint.metadata.label_space)
+        worst_path(output).unlink(missing_ok=True)  # of an earlier failure
         describe(file, replace(checkpoint.metadata, certificate=certificate.summary()))
         onnx_file.write_bytes(serialise(file))
         certificate_file.write_text(json.dumps(certificate.to_dict(), indent=2) + "\n", "utf-8")
@@ -174,11 +179,21 @@ def _load(path: Path, work_size: tuple[int, int] | None) -> Checkpoint:
     return replace(checkpoint, metadata=metadata)
 
 
-def _require_passed(certificate: Certificate, output: Path) -> None:
+def worst_path(output: Path) -> Path:
+    """Where the picture of the worst frames lies when a certificate failed."""
+    return output.with_name(f"{output.name}.worst.png")
+
+
+def _require_passed(
+    certificate: Certificate, output: Path, worst: WorstFrames, label_space: LabelSpace
+) -> None:
     failures = certificate.failures()
+    picture = worst_path(output)
     if failures:
+        atomic_write_bytes(picture, encode_png(worst.draw(label_space)))
         raise CheckFailedError(
             f"{output}: not written, because the exported graph departs from the checkpoint: "
             f"{'; '.join(failures)}. Worst frame: "
-            "{frame} at {size} ({agreement:.4%} agreement).".format(**certificate.worst)
+            "{frame} at {size} ({agreement:.4%} agreement); ".format(**certificate.worst)
+            + f"{picture} shows where."
         )

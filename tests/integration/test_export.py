@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -222,7 +223,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_fails_and_leaves_nothing(
+def test_a_planted_fault_fails_and_leaves_a_picture_alone(
     export: Export,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -234,7 +235,9 @@ def test_a_planted_fault_fails_and_leaves_nothing(
     error = capsys.readouterr().err
     assert "departs from the checkpoint" in error
     assert "Worst frame:" in error
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["out.onnx.worst.png"]
+    picture = cv2.imread(str(tmp_path / "out.onnx.worst.png"))
+    assert picture.shape[1] == 4 * 480 and (picture[:, 3 * 480 :, 2] == 230).any()  # red
 
 
 def test_a_failed_certificate_leaves_the_previous_file(
@@ -244,6 +247,11 @@ def test_a_failed_certificate_leaves_the_previous_file(
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     FAULTS["wrong mean"](monkeypatch)
     assert export("--overwrite") == 3
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert after.pop("out.onnx.worst.png")
+    assert after == before
+    monkeypatch.undo()
+    assert export("--overwrite") == 0
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

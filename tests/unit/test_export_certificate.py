@@ -10,6 +10,7 @@ from cfcontra.datasets.base import Sample
 from cfcontra.errors import CheckFailedError
 from cfcontra.export.certificate import Certificate, certify
 from cfcontra.export.tally import Tally
+from cfcontra.export.worst_frames import WorstFrames
 from cfcontra.label_space import LabelSpace
 from cfcontra.metadata import ModelMetadata
 from cfcontra.preprocessing import Preprocessing
@@ -110,3 +111,19 @@ def test_the_worst_frame_is_the_one_that_agrees_least() -> None:
     assert tally.result()["confidence_mean"] == 3.0
     assert tally.class_total.tolist() == [12, 0, 0]
     assert tally.class_equal.tolist() == [11, 0, 0]
+
+
+def test_the_worst_frames_are_drawn_worst_first() -> None:
+    worst = WorstFrames(count=2)
+    mask = np.zeros((50, 100), np.uint8)
+    for wrong in (0, 500, 4000, 1000):
+        found = mask.copy()
+        found.reshape(-1)[:wrong] = 7  # an id that no class has
+        worst.add(np.full((50, 100, 3), wrong // 20, np.uint8), mask, found)
+    picture = worst.draw(SPACE)
+    assert picture.shape == (2 * 240, 4 * 480, 3)
+    assert picture[0, 0].tolist() == [200] * 3 and picture[-1, 0].tolist() == [50] * 3
+    red = (picture[:, 3 * 480 :] == (230, 30, 30)).all(axis=2)
+    assert red[:240].mean() == pytest.approx(4000 / 5000, abs=0.01)
+    assert red[240:].mean() == pytest.approx(1000 / 5000, abs=0.01)
+    assert not picture[0, 2 * 480 : 3 * 480].any()
