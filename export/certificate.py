@@ -192,7 +192,8 @@ def _compare(
                 )
             tally.add(expected.mask[0], mask, expected.confidence[0], confidence, sample.origin)
             if worst is not None:
-                worst.add(sample.image, expected.mask[0], mask)
+                confidences = expected.confidence[0], confidence
+                worst.add(sample.image, (expected.mask[0], mask), confidences)
             if sample.label is not None:
                 scores[0].update(expected.mask[0], sample.label)
                 scores[1].update(mask, sample.label)

@@ -13,18 +13,20 @@ from cfcontra.opencv import cv2
 from cfcontra.visualize import colorize
 
 _WIDTH = 480
-_WRONG = (230, 30, 30)
+_WRONG, _VAGUE = (230, 30, 30), (230, 150, 30)
+_CONFIDENCE = 5
 
 
 @dataclass(order=True)
 class _Frame:
     """Sorted by how much of it differs."""
 
-    differing: float
+    wrong_share: float
+    vague_share: float
     number: int
     image: NDArray[np.uint8] = field(compare=False)
-    expected: NDArray[np.uint8] = field(compare=False)
-    found: NDArray[np.uint8] = field(compare=False)
+    masks: tuple[NDArray[np.uint8], NDArray[np.uint8]] = field(compare=False)
+    vague: NDArray[np.bool_] = field(compare=False)
 
 
 class WorstFrames:
@@ -41,18 +43,26 @@ class WorstFrames:
     def add(
         self,
         image: NDArray[np.uint8],
-        expected: NDArray[np.uint8],
-        found: NDArray[np.uint8],
+        masks: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+        confidences: tuple[NDArray[np.uint8], NDArray[np.uint8]],
     ) -> None:
-        """Show a frame RGB uint8 `[H, W, 3]` and its masks uint8 `[H, W]`."""
+        """Show a frame RGB uint8 `[H, W, 3]`, and the checkpoint's and the file's answers.
+
+        Args:
+            masks, confidences: uint8 `[H, W]` each.
+        """
         self._shown += 1
-        frame = _Frame(float(np.mean(expected != found)), -self._shown, image, expected, found)
+        vague = np.abs(confidences[0].astype(np.int16) - confidences[1]) > _CONFIDENCE
+        wrong = float(np.mean(masks[0] != masks[1]))
+        frame = _Frame(wrong, float(vague.mean()), -self._shown, image, masks, vague)
         heapq.heappush(self._kept, frame)
         if len(self._kept) > self._count:
             heapq.heappop(self._kept)
 
     def draw(self, label_space: LabelSpace) -> NDArray[np.uint8]:
-        """A row each, the worst first: frame, checkpoint's mask, file's mask, what differs in red.
+        """A row each, the worst first: frame, checkpoint's mask, file's mask, what differs.
+
+        Red is another class, orange another confidence (by more than 5 of 255).
 
         Returns:
             RGB picture.
@@ -62,15 +72,16 @@ class WorstFrames:
 
     @staticmethod
     def _row(frame: _Frame, label_space: LabelSpace) -> NDArray[np.uint8]:
-        height, width = frame.expected.shape
+        height, width = frame.vague.shape
         size = (_WIDTH, max(1, round(height * _WIDTH / width)))
         # Ids that no class has, which a broken file may give, are drawn black.
         masks = [
             np.where((mask < label_space.num_classes)[..., None], colorize(mask, label_space), 0)
-            for mask in (frame.expected, frame.found)
+            for mask in frame.masks
         ]
         dark = (frame.image // 3).astype(np.uint8)
-        differing = np.where((frame.expected != frame.found)[..., None], _WRONG, dark)
+        differing = np.where(frame.vague[..., None], _VAGUE, dark)
+        differing = np.where((frame.masks[0] != frame.masks[1])[..., None], _WRONG, differing)
         parts = [
             cv2.resize(part.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
             for part in (frame.image, *masks, differing)

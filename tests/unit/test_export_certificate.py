@@ -119,11 +119,13 @@ def test_the_worst_frames_are_drawn_worst_first() -> None:
     for wrong in (0, 500, 4000, 1000):
         found = mask.copy()
         found.reshape(-1)[:wrong] = 7  # an id that no class has
-        worst.add(np.full((50, 100, 3), wrong // 20, np.uint8), mask, found)
+        confidences = mask, mask + np.uint8(9 * (wrong == 1000))
+        worst.add(np.full((50, 100, 3), wrong // 20, np.uint8), (mask, found), confidences)
     picture = worst.draw(SPACE)
     assert picture.shape == (2 * 240, 4 * 480, 3)
     assert picture[0, 0].tolist() == [200] * 3 and picture[-1, 0].tolist() == [50] * 3
     red = (picture[:, 3 * 480 :] == (230, 30, 30)).all(axis=2)
     assert red[:240].mean() == pytest.approx(4000 / 5000, abs=0.01)
     assert red[240:].mean() == pytest.approx(1000 / 5000, abs=0.01)
+    assert picture[-1, -1].tolist() == [230, 150, 30]  # the same class, less sure
     assert not picture[0, 2 * 480 : 3 * 480].any()
