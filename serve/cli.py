@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from .video.job import Task
     from .video.pipeline import VideoReport
 
-QUICKSTART_MODEL = Path("runs/quickstart/model.onnx")
-
 
 def segment(argv: list[str] | None = None) -> int:
     """`cfcontra-segment`: overlay videos."""
@@ -139,40 +137,10 @@ def _print_report(report: VideoReport) -> None:
 
 
 def _demo(argv: list[str]) -> None:
-    parser = Parser("demo", "Open a web page that segments pictures.")
-    parser.add_argument(
-        "models",
-        nargs="*",
-        type=Path,
-        metavar="MODEL",
-        help=f"model.pt or exported .onnx; several to choose from (default: {QUICKSTART_MODEL})",
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=7860, help="(default: 7860)")
-    parser.add_device()
-    parser.add_runtime()
-    arguments = parser.parse_args(argv)
-    set_up_logging(arguments)
     _wait_passively()
-    models: list[Path] = arguments.models
-    if not models:
-        if not QUICKSTART_MODEL.is_file():
-            raise InputError(
-                f"No model given, and there is no {QUICKSTART_MODEL} here. "
-                "Run cfcontra-quickstart first, or name a model: cfcontra-demo model.onnx"
-            )
-        models = [QUICKSTART_MODEL]
+    from .web.command import run_demo
 
-    from .web.server import claim_port, serve
-
-    claimed = claim_port(arguments.host, arguments.port)
-    from cfcontra.runtime import open_backend
-
-    backends = {
-        path: open_backend(path, arguments.device, arguments.threads, arguments.runtime)
-        for path in dict.fromkeys(models)
-    }
-    serve(backends, claimed, lambda url: console.print(f"open {url}   (Ctrl-C ends it)"))
+    run_demo(argv)
 
 
 def _wait_passively() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -18,8 +19,10 @@ from cfcontra.runtime import Backend
 from cfcontra.visualize import overlay
 
 from .card import card_html
+from .decoding import read_picture
 from .legend import class_shares, legend_html, palette_html
-from .picture import picture_input, read_picture
+from .picture import picture_input
+from .state import ServerState
 
 _SHOWN = 1600  # longest side of what the browser gets, in pixels
 _KEPT_SECONDS = 1800
@@ -45,7 +48,7 @@ class Demo:
         backends: opened models by the name they are chosen by.
     """
 
-    def __init__(self, backends: dict[str, Backend]) -> None:
+    def __init__(self, backends: Mapping[str, Backend]) -> None:
         self._backends = backends
 
     def segment(self, path: str | None, name: str, opacity: float) -> tuple[Any, Any, Any, str]:
@@ -79,24 +82,15 @@ class Demo:
         return *self.segment(path, name, opacity), card_html(Path(name), self._backends[name])
 
 
-def short_names(paths: list[Path]) -> list[str]:
-    """As much of the ends of different paths as tells them apart, so that no folder shows."""
-    for parts in range(1, max(len(path.parts) for path in paths)):
-        names = [str(Path(*path.parts[-parts:])) for path in paths]
-        if len(set(names)) == len(names):
-            return names
-    return [str(path) for path in paths]
-
-
-def build_page(backends: dict[Path, Backend]) -> gr.Blocks:
+def build_page(state: ServerState) -> gr.Blocks:
     """Lay the page out.
 
     Args:
-        backends: opened models by their files; the first is chosen at the start.
+        state: the server's models, the first of which is chosen at the start.
     """
-    named = dict(zip(short_names([*backends]), backends.values(), strict=True))
+    named = state.models
     demo = Demo(named)
-    first, backend = next(iter(named.items()))
+    first, backend = named.default.name, named.default
     page: gr.Blocks
     with gr.Blocks(
         title="cfcontra", analytics_enabled=False, delete_cache=(_KEPT_SECONDS, _KEPT_SECONDS)

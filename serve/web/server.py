@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from cfcontra.errors import InputError
-from cfcontra.runtime import Backend
+
+from .models import Models
+from .scratch import Scratch
+from .settings import Settings
+from .state import ServerState
 
 
 def claim_port(host: str, port: int) -> socket.socket:
@@ -47,17 +51,23 @@ def claim_port(host: str, port: int) -> socket.socket:
 
 
 def serve(
-    backends: dict[Path, Backend], claimed: socket.socket, ready: Callable[[str], None]
+    models: Models, settings: Settings, claimed: socket.socket, ready: Callable[[str], None]
 ) -> None:
-    """Serve the page until Ctrl-C.
+    """Serve page and REST until Ctrl-C.
 
     Args:
-        backends: opened models by their files.
+        models: what to serve.
+        settings: limits and access.
         claimed: what `claim_port` gave.
         ready: called with the page's address once it is there.
     """
-    # Before Gradio is imported: it calls home unless told not to.
+    scratch = Scratch(settings.scratch)
+    state = ServerState.open(models, settings, scratch)
+    # Before Gradio is imported: it calls home unless told not to, and keeps uploads where
+    # others may look.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(scratch.folder("page"))
+    tempfile.tempdir = str(scratch.folder("spool"))
     import uvicorn
 
     from .app import build_app
@@ -68,13 +78,17 @@ def serve(
             if self.started:
                 ready(_url(claimed))
 
-    config = uvicorn.Config(build_app(backends), log_level="warning", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        build_app(state), log_level="warning", timeout_graceful_shutdown=2, server_header=False
+    )
     try:
         Server(config).run(sockets=[claimed])
     except KeyboardInterrupt:  # how a server is meant to end
         pass
     finally:
         claimed.close()
+        state.close()
+        tempfile.tempdir = None
 
 
 def _url(claimed: socket.socket) -> str:

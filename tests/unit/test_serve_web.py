@@ -19,8 +19,11 @@ from cfcontra.runtime import Backend, Prediction
 from cfcontra.serve.cli import demo
 from cfcontra.serve.web.card import card_html
 from cfcontra.serve.web.legend import class_shares, legend_html, palette_html
-from cfcontra.serve.web.page import short_names
+from cfcontra.serve.web.models import Models, ServedModel, short_names
+from cfcontra.serve.web.scratch import Scratch
 from cfcontra.serve.web.server import claim_port
+from cfcontra.serve.web.settings import Settings
+from cfcontra.serve.web.state import ServerState
 
 SPACE = LABEL_SPACES["camvid11"]
 
@@ -86,7 +89,7 @@ def test_the_card_shows_the_record_and_trusts_none_of_it() -> None:
 
 @pytest.fixture
 def read() -> Callable[[Path], NDArray[np.uint8]]:
-    from cfcontra.serve.web.picture import read_picture
+    from cfcontra.serve.web.decoding import read_picture
 
     return read_picture
 
@@ -187,12 +190,15 @@ def test_no_picture_gives_the_palette() -> None:
     assert "not seen" not in legend
 
 
-def test_the_page_asks_no_other_host_and_writes_no_file_into_the_package() -> None:
+def test_the_page_asks_no_other_host_and_writes_no_file_into_the_package(tmp_path: Path) -> None:
     import cfcontra.serve.web as package
     from cfcontra.serve.web.app import build_app
     from cfcontra.serve.web.theme import theme
 
-    build_app({Path("m.onnx"): HalvesBackend(), Path("n.onnx"): HalvesBackend()})
+    models = Models([ServedModel(name, Path(name), HalvesBackend()) for name in ("m", "n")])
+    state = ServerState.open(models, Settings(), Scratch(tmp_path / "private"))
+    build_app(state)
+    state.close()
     assert theme()._stylesheets == []
     assert not list(Path(package.__path__[0]).glob("*.pyi"))
 

@@ -1,0 +1,52 @@
+"""`cfcontra-demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cfcontra.command import Parser, console, set_up_logging
+from cfcontra.errors import InputError
+
+QUICKSTART_MODEL = Path("runs/quickstart/model.onnx")
+
+
+def run_demo(argv: list[str]) -> None:
+    """Open the models, then serve page and REST until Ctrl-C."""
+    parser = Parser("demo", "Open a web page, with a REST interface, that segments pictures.")
+    parser.add_argument(
+        "models",
+        nargs="*",
+        metavar="MODEL",
+        help="model.pt or exported .onnx, or NAME=FILE; several to choose from "
+        f"(default: {QUICKSTART_MODEL})",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=7860, help="(default: 7860)")
+    parser.add_device()
+    parser.add_runtime()
+    arguments = parser.parse_args(argv)
+    set_up_logging(arguments)
+    named: list[str] = arguments.models
+    if not named:
+        if not QUICKSTART_MODEL.is_file():
+            raise InputError(
+                f"No model given, and there is no {QUICKSTART_MODEL} here. "
+                "Run cfcontra-quickstart first, or name a model: cfcontra-demo model.onnx"
+            )
+        named = [str(QUICKSTART_MODEL)]
+
+    from .models import Models, name_models
+    from .server import claim_port, serve
+    from .settings import Settings
+
+    paths = name_models(named)
+    settings = Settings()
+    claimed = claim_port(arguments.host, arguments.port)
+    from cfcontra.runtime import open_backend
+
+    backends = {
+        name: (path, open_backend(path, arguments.device, arguments.threads, arguments.runtime))
+        for name, path in paths.items()
+    }
+    models = Models.of(backends, settings.max_batch, settings.limits.queue)
+    serve(models, settings, claimed, lambda url: console.print(f"open {url}   (Ctrl-C ends it)"))

@@ -1,0 +1,83 @@
+"""Taking in a picture from a stranger: whatever it is, it must not bring the server down."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from cfcontra.errors import InputError
+
+from .settings import Limits
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF")
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError)
+_DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
+
+
+class TooManyPixelsError(InputError):
+    """A picture beyond the limit."""
+
+
+def read_picture(
+    source: Path | BinaryIO, max_pixels: int = Limits.image_pixels
+) -> NDArray[np.uint8]:
+    """Decode a picture, turned upright, as RGB uint8 `[H, W, 3]`.
+
+    Of an animation it is the first frame; 16-bit values keep their upper 8 bits, and
+    transparency is dropped.
+
+    Args:
+        source: file, or an open one.
+        max_pixels: refused beyond, by the header, before anything is decoded.
+
+    Raises:
+        TooManyPixelsError: too large.
+        InputError: not a picture, damaged, or of 32-bit values.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(source, formats=FORMATS) as opened:
+                if opened.width * opened.height > max_pixels:
+                    raise _too_many(max_pixels)
+                return _upright_rgb(opened)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_many(max_pixels) from error
+    except _BROKEN as error:
+        raise InputError(
+            "This is not a picture that can be read, or it is damaged. JPEG, PNG and WebP work."
+        ) from error
+
+
+def picture_size(source: BinaryIO) -> tuple[int, int] | None:
+    """Width and height by the header, before it is turned upright; None if there is none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(source, formats=FORMATS) as opened:
+                return opened.size
+    except (Image.DecompressionBombError, *_BROKEN):
+        return None
+    finally:
+        source.seek(0)
+
+
+def _upright_rgb(opened: Image.Image) -> NDArray[np.uint8]:
+    if opened.mode in ("I", "F"):
+        raise InputError("Pictures of 32-bit values are not taken. Save it with 8 or 16 bits.")
+    upright = ImageOps.exif_transpose(opened)
+    if upright.mode in _DEEP:
+        grey = (np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.array(upright.convert("RGB"), dtype=np.uint8)
+
+
+def _too_many(max_pixels: int) -> TooManyPixelsError:
+    return TooManyPixelsError(
+        f"The picture has more than {max_pixels / 1e6:g} megapixels. Make it smaller."
+    )

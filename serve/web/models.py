@@ -1,0 +1,146 @@
+"""The models a server offers, by name; page and REST share them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfcontra.errors import InputError
+from cfcontra.metadata import ModelMetadata
+from cfcontra.runtime import Backend, Prediction
+
+from .batcher import Batcher
+
+_CPU_BATCH, _GPU_BATCH = 4, 16
+
+
+class ServedModel(Backend):
+    """A model that any number of threads may use at once, as if it were theirs.
+
+    It is a `Backend`, so that a video's runner can use it beside visitors' pictures:
+    `predict` waits for its turn and is never turned away. `submit` is for pictures, of
+    which only so many may wait.
+
+    Args:
+        name: what it is chosen by.
+        path: its file.
+        backend: the opened file.
+        max_batch: frames in one run, None for what fits the device.
+        queue: frames that may wait.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        backend: Backend,
+        *,
+        max_batch: int | None = None,
+        queue: int = 128,
+    ) -> None:
+        self.name, self.path = name, path
+        self.metadata: ModelMetadata = backend.metadata
+        self.device, self.runtime = backend.device, backend.runtime
+        on_cpu = backend.device == "cpu"
+        self.batcher = Batcher(
+            backend,
+            max_batch=max_batch or (_CPU_BATCH if on_cpu else _GPU_BATCH),
+            queue=queue,
+        )
+        self.on_prediction: Callable[[Prediction], None] | None = None
+
+    def submit(self, frames: NDArray[np.uint8]) -> Future[Prediction]:
+        """Hand frames RGB uint8 `[N, H, W, 3]` in.
+
+        Raises:
+            Busy: too many wait.
+        """
+        return self.batcher.submit(frames)
+
+    def _run(self, frames: NDArray[np.uint8]) -> Prediction:
+        return self.batcher.submit(frames, patient=True).result()
+
+
+class Models(Mapping[str, ServedModel]):
+    """Models by name, in the order of the command line; the first is the default."""
+
+    def __init__(self, models: list[ServedModel]) -> None:
+        self._models = {model.name: model for model in models}
+
+    @classmethod
+    def of(
+        cls,
+        backends: Mapping[str, tuple[Path, Backend]],
+        max_batch: int | None = None,
+        queue: int = 128,
+    ) -> Models:
+        """Serve opened backends by their names."""
+        return cls(
+            [
+                ServedModel(name, path, backend, max_batch=max_batch, queue=queue)
+                for name, (path, backend) in backends.items()
+            ]
+        )
+
+    def __getitem__(self, name: str) -> ServedModel:
+        return self._models[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    @property
+    def default(self) -> ServedModel:
+        """The first one."""
+        return next(iter(self._models.values()))
+
+    def close(self) -> None:
+        """End the models' threads."""
+        for model in self.values():
+            model.batcher.close()
+
+
+def name_models(arguments: list[str]) -> dict[str, Path]:
+    """`NAME=FILE` or `FILE` each; files without a name are called by their own.
+
+    Of files called the same, as much of the folders is added as tells them apart.
+
+    Raises:
+        InputError: two models of one name.
+    """
+    named: dict[str, Path] = {}
+    unnamed: list[Path] = []
+    for argument in arguments:
+        name, equals, file = argument.partition("=")
+        if not equals or Path(argument).is_file():
+            unnamed.append(Path(argument))
+            continue
+        if not name or not file:
+            raise InputError(f"{argument}: give a model as FILE or NAME=FILE.")
+        if named.setdefault(name, Path(file)) != Path(file):
+            raise InputError(
+                f"Two models are called {name}: {named[name]} and {file}. Give each its own NAME."
+            )
+    unnamed = list(dict.fromkeys(unnamed))
+    for name, path in zip(short_names(unnamed), unnamed, strict=True):
+        if named.setdefault(name, path) != path:
+            raise InputError(
+                f"Two models are called {name}: {named[name]} and {path}. "
+                "Give one another name: NAME=FILE."
+            )
+    return named
+
+
+def short_names(paths: list[Path]) -> list[str]:
+    """As much of the ends of different paths as tells them apart, so that no folder shows."""
+    for parts in range(1, max((len(path.parts) for path in paths), default=0)):
+        names = [str(Path(*path.parts[-parts:])) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]

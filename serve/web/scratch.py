@@ -1,0 +1,92 @@
+"""The private folder of uploads and results, which never outlives its server."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from cfcontra.errors import InputError
+from cfcontra.files import describe_os_error
+
+_LOCK = "in-use"
+
+
+class Scratch:
+    """A folder that only this user may open (0700), emptied at the end.
+
+    Of a server that was killed, the folder stays; the next server of this user removes
+    it. Which folders belong to living servers, their locks tell.
+
+    Args:
+        root: where to make it; None for `cfcontra-UID` in the system's temporary folder.
+
+    Raises:
+        InputError: the root belongs to somebody else, is open to others, or cannot be written.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root or Path(tempfile.gettempdir()) / f"cfcontra-{os.getuid()}"
+        try:
+            self._root.mkdir(mode=0o700, parents=root is not None, exist_ok=True)
+            _check_private(self._root)
+            with (self._root / "starting").open("ab") as starting:
+                fcntl.flock(starting, fcntl.LOCK_EX)  # or two would remove each other's folders
+                _remove_dead(self._root)
+                self.path = self._root / f"server-{os.getpid()}-{secrets.token_hex(4)}"
+                self.path.mkdir(mode=0o700)
+                self._lock = (self.path / _LOCK).open("ab")
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise InputError(describe_os_error(error, self._root)) from error
+
+    def folder(self, name: str) -> Path:
+        """A folder inside, made when first asked for."""
+        made = self.path / name
+        made.mkdir(mode=0o700, exist_ok=True)
+        return made
+
+    def used(self) -> int:
+        """Bytes of all files inside."""
+        total = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                try:
+                    total += (Path(folder) / name).lstat().st_size
+                except FileNotFoundError:  # deleted meanwhile
+                    continue
+        return total
+
+    def close(self) -> None:
+        """Remove the folder and all in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
+
+
+def _check_private(root: Path) -> None:
+    found = root.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise InputError(f"{root}: is no folder. Remove it, or name another with --scratch.")
+    if found.st_uid != os.getuid():
+        raise InputError(f"{root}: belongs to another user. Name a folder with --scratch.")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise InputError(
+            f"{root}: is open to other users. Close it (chmod 700), or name another with --scratch."
+        )
+
+
+def _remove_dead(root: Path) -> None:
+    """Remove what servers left that no longer run: nobody holds their locks."""
+    for folder in root.glob("server-*"):
+        try:
+            with (folder / _LOCK).open("ab") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        except FileNotFoundError:  # killed before it had a lock
+            pass
+        shutil.rmtree(folder, ignore_errors=True)
