@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from cfcontra.errors import InputError
 from cfcontra.files import atomic_path
@@ -20,19 +21,41 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded `model.pt`: the network with its weights, and its metadata."""
+    """A loaded `model.pt`: the network with its weights, and its metadata.
+
+    Attributes:
+        prototypes: float32 `[C, D]`, a class each: the L2-normalised mean of the features before
+            the classifier, zeros for a class that was not seen. None in files from before they
+            were kept; then there are no frame scores.
+    """
 
     model: SegmentationModel
     metadata: ModelMetadata
+    prototypes: Tensor | None = None
+
+    def known_prototypes(self) -> Tensor | None:
+        """Prototypes `[K, D]` of the classes that have one; None without any."""
+        if self.prototypes is None:
+            return None
+        known = self.prototypes[self.prototypes.any(dim=1)]
+        return known if len(known) else None
 
 
-def save_checkpoint(path: Path, model: SegmentationModel, metadata: ModelMetadata) -> None:
+def save_checkpoint(
+    path: Path,
+    model: SegmentationModel,
+    metadata: ModelMetadata,
+    prototypes: Tensor | None = None,
+) -> None:
     """Write `model.pt`, whole or not at all.
+
+    Args:
+        prototypes: see `Checkpoint`.
 
     Raises:
         InputError: the file cannot be written.
     """
-    content = {
+    content: dict[str, Any] = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "metadata": metadata.to_dict(),
@@ -40,6 +63,8 @@ def save_checkpoint(path: Path, model: SegmentationModel, metadata: ModelMetadat
             name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
         },
     }
+    if prototypes is not None:
+        content["prototypes"] = prototypes.detach().float().cpu().contiguous()
     with atomic_path(path) as temporary:
         try:
             torch.save(content, temporary)
@@ -63,7 +88,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         str(options.pop("name", "")), num_classes=metadata.label_space.num_classes, **options
     )
     _load_weights(model, content["state_dict"], path)
-    return Checkpoint(model.eval(), metadata)
+    prototypes = content.get("prototypes")
+    _check_prototypes(prototypes, model, path)
+    return Checkpoint(model.eval(), metadata, prototypes)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -101,6 +128,16 @@ def _load_weights(model: SegmentationModel, state: dict[str, Any], path: Path) -
         raise InputError(
             f"{path}: {len(missing)} weights missing and {len(unexpected)} unexpected ({named} …)."
         )
+
+
+def _check_prototypes(found: Any, model: SegmentationModel, path: Path) -> None:
+    if found is None:
+        return
+    wanted = (model.out_classes, model.feature_channels)
+    if not isinstance(found, Tensor) or found.shape != wanted or found.dtype != torch.float32:
+        raise InputError(f"{path}: its class prototypes are not float32 {wanted}; it is damaged.")
+    if not torch.isfinite(found).all():
+        raise InputError(f"{path}: its class prototypes hold NaN or infinity; it is damaged.")
 
 
 def file_sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cfcontra.errors import InputError
+from cfcontra.interface import Interface
 from cfcontra.label_space import LabelSpace
 from cfcontra.preprocessing import Preprocessing
 
@@ -26,6 +27,7 @@ class ModelMetadata:
         training: record of how the weights came about (method, data, steps, scores).
         checkpoint_sha256: hash of the `model.pt` it came from; empty in a checkpoint.
         certificate: summary of the export's certificate; empty in a checkpoint.
+        interface: what the exported file takes and gives; the usual in a checkpoint.
     """
 
     label_space: LabelSpace
@@ -34,6 +36,7 @@ class ModelMetadata:
     training: dict[str, Any] = field(default_factory=dict)
     checkpoint_sha256: str = ""
     certificate: dict[str, Any] = field(default_factory=dict)
+    interface: Interface = field(default_factory=Interface)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, JSON-serialisable."""
@@ -45,6 +48,7 @@ class ModelMetadata:
             "training": self.training,
             "checkpoint_sha256": self.checkpoint_sha256,
             "certificate": self.certificate,
+            "interface": self.interface.to_dict(),
         }
 
     def to_json(self) -> str:
@@ -75,7 +79,9 @@ class ModelMetadata:
             plain[name] = data.get(name, kind())
             if not isinstance(plain[name], kind):
                 raise InputError(f"{where}: metadata field '{name}' is malformed.")
+        interface = data.get("interface")
         return cls(
+            interface=Interface() if interface is None else Interface.from_dict(interface, where),
             label_space=LabelSpace.from_dict(data.get("label_space"), where),
             preprocessing=Preprocessing.from_dict(data.get("preprocessing"), where),
             **plain,

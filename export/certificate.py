@@ -36,6 +36,7 @@ class Thresholds:
         confidence_mean: highest mean absolute confidence difference, of 255.
         confidence_max: highest absolute confidence difference of one pixel, of 255.
         miou: highest difference of the mIoU, 0–1.
+        frame_scores: highest absolute difference of a frame's score.
     """
 
     agreement: float = 0.9999
@@ -44,6 +45,7 @@ class Thresholds:
     confidence_mean: float = 0.05
     confidence_max: int = 5
     miou: float = 0.001
+    frame_scores: float = 0.001
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class SizeResult:
     agreement: float
     confidence_mean: float
     confidence_max: int
+    frame_scores_max: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,13 @@ class Certificate:
                     f"confidence differs by up to {row.confidence_max} of 255 at {row.size} "
                     f"({limits.confidence_max} allowed)"
                 )
+            if row.frame_scores_max is not None and not (
+                row.frame_scores_max <= limits.frame_scores
+            ):
+                found.append(
+                    f"frame scores differ by up to {row.frame_scores_max:.4f} at {row.size} "
+                    f"({limits.frame_scores} allowed)"
+                )
         for name in self.judged:
             share = self.class_agreement[name]
             if share is not None and share < limits.class_agreement:
@@ -116,12 +126,14 @@ class Certificate:
 
     def summary(self) -> dict[str, Any]:
         """What travels inside the file."""
+        scores = [r.frame_scores_max for r in self.sizes if r.frame_scores_max is not None]
         return {
             "passed": not self.failures(),
             "agreement": _rounded_down(self.agreement),
             "lowest_agreement": _rounded_down(min(row.agreement for row in self.sizes)),
             "confidence_mean": round(max(row.confidence_mean for row in self.sizes), 4),
             "confidence_max": max(row.confidence_max for row in self.sizes),
+            **({"frame_scores_max": round(max(scores), 6)} if scores else {}),
             "miou": self.miou,
             **self.record,
         }
@@ -191,6 +203,8 @@ def _compare(
                     f"on {sample.origin} at {tally.size}."
                 )
             tally.add(expected.mask[0], mask, expected.confidence[0], confidence, sample.origin)
+            if found.frame_scores is not None and expected.frame_scores is not None:
+                tally.add_scores(expected.frame_scores[0], found.frame_scores[index])
             if worst is not None:
                 confidences = expected.confidence[0], confidence
                 worst.add(sample.image, (expected.mask[0], mask), confidences)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from cfcontra.command import Parser, console, notes, run_command, set_up_logging
 from cfcontra.errors import InputError
+from cfcontra.interface import ALWAYS, OUTPUTS, Interface
 
 if TYPE_CHECKING:
     from .auto import Tried
@@ -97,6 +98,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "calibrate_specs": arguments.calibrate,
         "calibrate_frames": arguments.calibrate_frames,
         "activations": arguments.activations,
+        "interface": Interface(arguments.outputs),
         "certify_specs": arguments.certify,
         "certify_frames": arguments.certify_frames,
         "device": arguments.device,
@@ -167,6 +169,13 @@ def _parser() -> Parser:
         type=_size,
         metavar="HxW",
         help="size the network runs at (default: the one it was trained at)",
+    )
+    parser.add_argument(
+        "--outputs",
+        type=lambda text: tuple(text.split(",")),
+        default=ALWAYS,
+        metavar="NAMES",
+        help=f"what the file gives, of {','.join(OUTPUTS)} (default: {','.join(ALWAYS)})",
     )
     parser.add_argument(
         "--certify",

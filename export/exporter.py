@@ -13,6 +13,7 @@ from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
 from cfcontra.device import resolve_device
 from cfcontra.errors import CheckFailedError, InputError
 from cfcontra.files import atomic_path, atomic_write_bytes, prepare_output
+from cfcontra.interface import Interface
 from cfcontra.label_space import LabelSpace
 from cfcontra.onnx_content import graph_sha256, serialise
 from cfcontra.runtime import open_backend
@@ -41,6 +42,7 @@ def export_model(
     calibrate_specs: Sequence[str] | None = None,
     calibrate_frames: int = 32,
     activations: Activations | None = None,
+    interface: Interface = Interface(),  # noqa: B008 - frozen
     device: str = "cpu",
     runtime: str = "onnxruntime",
     threads: int | None = None,
@@ -61,6 +63,7 @@ def export_model(
             looks at the frames it is certified on.
         calibrate_frames: how many frames of them.
         activations: of int8, see `quantise`; None takes `uint8`.
+        interface: what the file takes and gives.
         device: where the exported file runs while it is certified.
         runtime: what runs it then, one of `RUNTIMES` for `.onnx`.
         threads: CPU threads, None for the runtimes' defaults.
@@ -73,7 +76,7 @@ def export_model(
     """
     resolve_device(device)
     progress(f"loading {checkpoint_path}")
-    checkpoint = _load(checkpoint_path, work_size)
+    checkpoint = _load(checkpoint_path, work_size, interface)
     output = output or checkpoint_path.with_suffix(".onnx")
     claim_output(output, overwrite)
     _require_fitting(precision, calibrate_specs, activations)
@@ -91,7 +94,10 @@ def export_model(
     progress(
         f"building the graph at {'x'.join(map(str, reference.metadata.preprocessing.work_size))}"
     )
-    network = export_network(checkpoint.model, checkpoint.metadata.preprocessing.work_size)
+    prototypes = checkpoint.known_prototypes() if "frame_scores" in interface.outputs else None
+    network = export_network(
+        checkpoint.model, checkpoint.metadata.preprocessing.work_size, prototypes is not None
+    )
     # A runtime that computes in bf16 is held to what its rounding allows.
     limits = THRESHOLDS["int8" if runtime.endswith("bf16") else precision]
     with (
@@ -101,7 +107,7 @@ def export_model(
         for made in conversions(
             network, precision, images, activations or "uint8", threads, progress
         ):
-            file = build_file(made.network, checkpoint.metadata)
+            file = build_file(made.network, checkpoint.metadata, prototypes)
             describe(file, checkpoint.metadata)
             onnx_file.write_bytes(serialise(file))
             exported = open_backend(onnx_file, device, threads, runtime)
@@ -157,8 +163,14 @@ def certificate_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.certificate.json")
 
 
-def _load(path: Path, work_size: tuple[int, int] | None) -> Checkpoint:
+def _load(path: Path, work_size: tuple[int, int] | None, interface: Interface) -> Checkpoint:
     checkpoint = load_checkpoint(path)
+    if "frame_scores" in interface.outputs and checkpoint.known_prototypes() is None:
+        raise InputError(
+            f"{path}: holds no class prototypes, which frame scores are measured by; it was "
+            "trained before they were kept. Train or adapt it again, or leave frame_scores out of "
+            "--outputs."
+        )
     for name, value in checkpoint.model.state_dict().items():
         if not torch.isfinite(value).all():
             raise InputError(
@@ -174,7 +186,10 @@ def _load(path: Path, work_size: tuple[int, int] | None) -> Checkpoint:
             f"Working size {height}x{width}: height and width must be {_SMALLEST} to {_LARGEST}."
         )
     metadata = replace(
-        checkpoint.metadata, preprocessing=preprocessing, checkpoint_sha256=file_sha256(path)
+        checkpoint.metadata,
+        preprocessing=preprocessing,
+        checkpoint_sha256=file_sha256(path),
+        interface=interface,
     )
     return replace(checkpoint, metadata=metadata)
 

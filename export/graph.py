@@ -6,6 +6,7 @@ certificate holds the two against each other for every exported file.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import compose, helper, numpy_helper, parser
 
+from cfcontra.metadata import ModelMetadata
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.onnx_backend import NETWORK_PREFIX
 
 OPSET = 18
 NETWORK_INPUT = "images"
 NETWORK_OUTPUT = "logits"
+NETWORK_FEATURES = "features"
+"""A second output of the network, where frame scores are asked for."""
 
 # `Preprocessing.scaled_size` in 64-bit integers.
 _GEOMETRY = """
@@ -113,31 +117,77 @@ _CONFIDENCE = """
     confidence = Cast<to=2>(top_clipped)
 """
 
+# `cfcontra.frame_scores`: the entropy is log Σ exp(·) − Σ p·(logit − largest logit).
+_FRAME_SCORES = """
+    logit_rows = Shape<start=2, end=3>(logits)
+    logit_columns = Shape<start=3, end=4>(logits)
+    rows_inside = Mul(logit_rows, scaled_height)
+    rows_doubled = Mul(rows_inside, two)
+    rows_rounding = Add(rows_doubled, work_height_less_one)
+    rows_divided = Div(rows_rounding, twice_work_height)
+    visible_rows = Max(rows_divided, one)
+    columns_inside = Mul(logit_columns, scaled_width)
+    columns_doubled = Mul(columns_inside, two)
+    columns_rounding = Add(columns_doubled, work_width_less_one)
+    columns_divided = Div(columns_rounding, twice_work_width)
+    visible_columns = Max(columns_divided, one)
+    visible_end = Concat<axis=0>(visible_rows, visible_columns)
 
-def fuse(network: onnx.ModelProto, preprocessing: Preprocessing, classes: int) -> onnx.ModelProto:
+    weighted = Mul(exponentials, below_largest)
+    weighted_sum = ReduceSum<keepdims=1>(weighted, one)
+    weighted_mean = Mul(weighted_sum, top)
+    log_partition = Log(partition)
+    entropy = Sub(log_partition, weighted_mean)
+    entropy_share = Div(entropy, log_classes)
+
+    feature_squares = Mul(features, features)
+    feature_energy = ReduceSum<keepdims=1>(feature_squares, one)
+    feature_length = Sqrt(feature_energy)
+    feature_length_safe = Max(feature_length, tiny)
+    projections = Conv(features, prototypes)
+    projection = ReduceMax<keepdims=1>(projections, one)
+    closeness = Div(projection, feature_length_safe)
+    distance = Sub(one_float, closeness)
+
+    score_maps = Concat<axis=1>(top, entropy_share, distance)
+    score_maps_visible = Slice(score_maps, crop_start, visible_end, crop_axes)
+    frame_scores = ReduceMean<keepdims=0>(score_maps_visible, crop_axes)
+"""
+
+
+def fuse(
+    network: onnx.ModelProto,
+    metadata: ModelMetadata,
+    prototypes: NDArray[np.float32] | None = None,
+) -> onnx.ModelProto:
     """Put letterbox and normalisation before a network, mask and confidence behind it.
 
     Args:
-        network: `images` float32 `[N, 3, h, w]` → `logits` float32 `[N, C, ·, ·]`, with
-            `(h, w)` the working size.
-        preprocessing: working size and normalisation.
-        classes: number of classes `C`.
+        network: `images` float32 `[N, 3, h, w]` → `logits` float32 `[N, C, ·, ·]` and, for frame
+            scores, `features` float32 `[N, D, ·, ·]`, with `(h, w)` the working size.
+        metadata: working size, normalisation, classes and the outputs asked for.
+        prototypes: of the classes `[K, D]`, for frame scores.
 
     Returns:
-        `frames` uint8 `[N, H, W, 3]` RGB → `mask` and `confidence` uint8 `[N, H, W]`, with
-        any N, H and W.
+        `frames` uint8 `[N, H, W, 3]` RGB → `mask` and `confidence` uint8 `[N, H, W]`, and what
+        else is asked for, with any N, H and W.
     """
     # The prefix keeps the network's names apart from the ones here.
     inner = compose.add_prefix(
         network, NETWORK_PREFIX, rename_inputs=False, rename_outputs=False
     ).graph
-    before, after = _nodes(_GEOMETRY + _HEAD), _nodes(_MASK + _CONFIDENCE)
-    constants = _constants(preprocessing, classes)
+    outputs = metadata.interface.outputs
+    scores = _FRAME_SCORES if "frame_scores" in outputs else ""
+    before, after = _nodes(_GEOMETRY + _HEAD), _nodes(_MASK + _CONFIDENCE + scores)
+    constants = _constants(metadata.preprocessing, metadata.label_space.num_classes)
+    if scores:
+        assert prototypes is not None, "frame scores need prototypes"
+        constants |= _score_constants(metadata, prototypes)
     graph = helper.make_graph(
         [*before, *inner.node, *after],
         "cfcontra",
         [_uint8("frames", ["N", "H", "W", 3])],
-        [_uint8("mask", ["N", "H", "W"]), _uint8("confidence", ["N", "H", "W"])],
+        [_OUTPUTS[name] for name in outputs],
         initializer=[
             *(numpy_helper.from_array(value, name) for name, value in constants.items()),
             *inner.initializer,
@@ -180,5 +230,33 @@ def _constants(preprocessing: Preprocessing, classes: int) -> dict[str, NDArray[
     }
 
 
+def _score_constants(
+    metadata: ModelMetadata, prototypes: NDArray[np.float32]
+) -> dict[str, NDArray[Any]]:
+    height, width = metadata.preprocessing.work_size
+    integers = {
+        "work_height_less_one": [height - 1],
+        "work_width_less_one": [width - 1],
+        "twice_work_height": [2 * height],
+        "twice_work_width": [2 * width],
+    }
+    floats = {
+        "one_float": 1.0,
+        "tiny": 1e-12,
+        "log_classes": math.log(metadata.label_space.num_classes),
+        "prototypes": prototypes[:, :, None, None],
+    }
+    return {name: np.asarray(value, np.int64) for name, value in integers.items()} | {
+        name: np.asarray(value, np.float32) for name, value in floats.items()
+    }
+
+
 def _uint8(name: str, shape: list[str | int]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, shape)
+
+
+_OUTPUTS = {
+    "mask": _uint8("mask", ["N", "H", "W"]),
+    "confidence": _uint8("confidence", ["N", "H", "W"]),
+    "frame_scores": helper.make_tensor_value_info("frame_scores", onnx.TensorProto.FLOAT, ["N", 3]),
+}

@@ -6,44 +6,55 @@ from typing import Any
 
 import onnx
 import torch
+from torch import Tensor, nn
 
 from cfcontra import __version__
 from cfcontra.metadata import METADATA_KEY, ModelMetadata
-from cfcontra.models import SegmentationModel
+from cfcontra.models import LogitsAndFeatures, SegmentationModel
 
-from .graph import NETWORK_INPUT, NETWORK_OUTPUT, OPSET, fuse
+from .graph import NETWORK_FEATURES, NETWORK_INPUT, NETWORK_OUTPUT, OPSET, fuse
 
 _IR_VERSION = 8
 """The oldest that knows opset 18, so that the most runtimes open the file."""
 _TRACES = {"doc_string", "metadata_props"}
 
 
-def build_file(network: onnx.ModelProto, metadata: ModelMetadata) -> onnx.ModelProto:
+def build_file(
+    network: onnx.ModelProto, metadata: ModelMetadata, prototypes: Tensor | None = None
+) -> onnx.ModelProto:
     """The fused graph of a network, checked, without metadata yet.
 
     Args:
         network: what `export_network` gave, in any precision.
-        metadata: its label space and the preprocessing to build in.
+        metadata: its label space, and the preprocessing and interface to build in.
+        prototypes: of the classes `[K, D]`, for frame scores.
     """
-    fused = fuse(network, metadata.preprocessing, metadata.label_space.num_classes)
+    fused = fuse(network, metadata, None if prototypes is None else prototypes.numpy())
     fused.ir_version = _IR_VERSION
     fused.producer_name, fused.producer_version = "cfcontra", __version__
     onnx.checker.check_model(fused, full_check=True)
     return fused
 
 
-def export_network(model: SegmentationModel, work_size: tuple[int, int]) -> onnx.ModelProto:
-    """The bare network at a fixed input size and any batch, without traces of its origin."""
+def export_network(
+    model: SegmentationModel, work_size: tuple[int, int], features: bool = False
+) -> onnx.ModelProto:
+    """The bare network at a fixed input size and any batch, without traces of its origin.
+
+    Args:
+        features: whether it also gives what its classifier sees.
+    """
     # Two pictures, because torch.export takes a batch of one for a constant.
     example = torch.zeros(2, 3, *work_size)
+    module: nn.Module = LogitsAndFeatures(model) if features else model
     program = torch.onnx.export(
-        model.eval(),
+        module.eval(),
         (example,),
         dynamo=True,
         opset_version=OPSET,
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         input_names=[NETWORK_INPUT],
-        output_names=[NETWORK_OUTPUT],
+        output_names=[NETWORK_OUTPUT, *([NETWORK_FEATURES] if features else [])],
         verbose=False,
     )
     assert program is not None

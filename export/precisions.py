@@ -22,6 +22,7 @@ THRESHOLDS = {
         confidence_mean=1.0,
         confidence_max=128,
         miou=0.005,
+        frame_scores=0.01,
     ),
     "int8": Thresholds(
         agreement=0.98,
@@ -29,6 +30,7 @@ THRESHOLDS = {
         confidence_mean=8.0,
         confidence_max=255,
         miou=0.01,
+        frame_scores=0.05,
     ),
 }
 # What agrees so much on the frames of the calibration may agree less on those of the certificate.

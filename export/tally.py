@@ -48,6 +48,7 @@ class Tally:
         self.class_equal: NDArray[np.int64] = np.zeros(num_classes, dtype=np.int64)
         self.worst = FrameResult(2.0, 2.0, size, "")
         self._difference_sum = self._difference_max = 0
+        self._scores_max: float | None = None
 
     def add(
         self,
@@ -76,6 +77,11 @@ class Tally:
         )
         self.worst = min(self.worst, frame)
 
+    def add_scores(self, expected: NDArray[np.float32], found: NDArray[np.float32]) -> None:
+        """Count one frame's scores; both arrays are `[3]`."""
+        difference = float(np.abs(expected - found).max())
+        self._scores_max = float(np.maximum(self._scores_max or 0.0, difference))  # keeps NaN
+
     def result(self) -> dict[str, Any]:
         """Sums and shares of all frames."""
         return {
@@ -86,4 +92,5 @@ class Tally:
             "agreement": self.equal / self.pixels,
             "confidence_mean": self._difference_sum / self.pixels,
             "confidence_max": self._difference_max,
+            "frame_scores_max": self._scores_max,
         }

@@ -127,6 +127,12 @@ def _label(sample: Frame, domain: int) -> NDArray[np.uint8]:
     return usable_pixels(sample)
 
 
+def labels_of(sample: Frame) -> NDArray[np.uint8]:
+    """A source frame's train ids."""
+    assert sample.label is not None, "a source data set is opened with labels"
+    return sample.label
+
+
 def usable_pixels(sample: Frame) -> NDArray[np.uint8]:
     """0 where a frame's pixels may be learned from, 255 elsewhere; never its label."""
     usable = np.zeros(sample.image.shape[:2], dtype=np.uint8)

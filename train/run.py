@@ -27,6 +27,7 @@ from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from .checks import check_data, check_network, check_stage
+from .class_prototypes import class_prototypes
 from .class_statistics import RareClassSampler, class_weights, count_classes
 from .data import PairedDomains
 from .evaluate import evaluate_backend
@@ -106,18 +107,22 @@ def _run(request: RunRequest) -> RunResult | None:
     trainer = fit(module, request, domains, target, val, selection, device, placement, done)
     if not trainer.is_global_zero:
         return None
+    preprocessing = checkpoint.metadata.preprocessing
     if stage.norm_target is not None and target is not None:
-        preprocessing = checkpoint.metadata.preprocessing
         batches = mixed_batches(source, target, preprocessing, stage.norm_target)
         estimate_statistics(module.network.to(device), batches, module.normalize)
-    trained = Checkpoint(module.network.cpu().eval(), checkpoint.metadata)
+    network = module.network.to(device).eval()
+    kept = class_prototypes(network, source, target, preprocessing, module.normalize)
+    trained = Checkpoint(network.cpu(), checkpoint.metadata)
     scores = None
     if val is not None:
         scores = evaluate_backend(TorchBackend(trained, str(device)), val)
     record = training_record(request, stage, scores)
     if selection is not None:
         record["selection"] = selection.record()
-    save_checkpoint(model_path, trained.model.cpu(), replace(trained.metadata, training=record))
+    record["prototypes"] = kept.record(label_space.classes)
+    metadata = replace(trained.metadata, training=record)
+    save_checkpoint(model_path, trained.model.cpu(), metadata, kept.prototypes)
     note_banks(request.folder, module)
     report = _report(request, device) if request.report else None
     return RunResult(model_path, scores, report)

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from cfcontra.checkpoint import load_checkpoint
 from cfcontra.config import flatten, read_yaml
-from cfcontra.datasets import Sample, SegmentationDataset, open_dataset
+from cfcontra.datasets import SegmentationDataset, open_dataset
 from cfcontra.errors import InputError
 from cfcontra.files import atomic_path, atomic_write_text
 from cfcontra.runtime import Backend
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from . import page
-from .data import usable_pixels
+from .data import labels_of, usable_pixels
 from .evaluate import evaluate_backend
 from .evaluate_command import percent
 from .feature_map import ClassPoints, class_means, draw_feature_map, labels_where
@@ -199,7 +199,7 @@ def _feature_maps(
 ) -> str:
     space, preprocessing = after.metadata.label_space, after.metadata.preprocessing
     frames = {
-        "source": plain_frames(source, preprocessing, _MAPPED, _labels),
+        "source": plain_frames(source, preprocessing, _MAPPED, labels_of),
         "target": plain_frames(target, preprocessing, _MAPPED, usable_pixels),
     }
     maps = []
@@ -228,11 +228,6 @@ def _feature_maps(
             )
         maps.append(draw_feature_map("after: projected, with the banks", points, space))
     return "".join(maps)
-
-
-def _labels(sample: Sample) -> Any:
-    assert sample.label is not None, "a source data set is opened with labels"
-    return sample.label
 
 
 @torch.inference_mode()

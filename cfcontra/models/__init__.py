@@ -8,7 +8,7 @@ from typing import Any
 
 from cfcontra.config import nearest_hint
 from cfcontra.errors import InputError
-from cfcontra.models.base import ModelOutput, SegmentationModel
+from cfcontra.models.base import LogitsAndFeatures, ModelOutput, SegmentationModel
 from cfcontra.models.deeplabv2 import DeepLabV2
 from cfcontra.models.library import ARCHITECTURES, LibraryModel
 from cfcontra.models.light import LightSegmenter
@@ -41,4 +41,4 @@ def build_model(name: str, num_classes: int, **options: Any) -> SegmentationMode
         raise InputError(f"Model '{name}' does not take {options}: {error}.") from error
 
 
-__all__ = ["MODELS", "ModelOutput", "SegmentationModel", "build_model"]
+__all__ = ["MODELS", "LogitsAndFeatures", "ModelOutput", "SegmentationModel", "build_model"]

@@ -89,6 +89,18 @@ class SegmentationModel(nn.Module):
         ]
 
 
+class LogitsAndFeatures(nn.Module):
+    """A network that gives `(logits, features)` where a plain call gives logits alone."""
+
+    def __init__(self, model: SegmentationModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.model.forward_features(images)
+        return output.logits, output.features
+
+
 def require_classes(num_classes: int) -> None:
     """Raise an `InputError` for fewer than two classes."""
     if num_classes < 2:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cfcontra.errors import InputError
-from cfcontra.runtime.base import Backend, Prediction
+from cfcontra.runtime.base import FRAME_SCORES, Backend, Prediction
 
 RUNTIMES = {
     "torch": ".pt",
@@ -56,4 +56,4 @@ def open_backend(
     return TorchBackend.open(path, device, threads, mode or "eager")
 
 
-__all__ = ["RUNTIMES", "Backend", "Prediction", "open_backend"]
+__all__ = ["FRAME_SCORES", "RUNTIMES", "Backend", "Prediction", "open_backend"]

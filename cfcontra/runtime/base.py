@@ -12,6 +12,14 @@ from numpy.typing import NDArray
 from cfcontra.errors import InputError
 from cfcontra.metadata import ModelMetadata
 
+PREDICTED = ("mask", "confidence", "frame_scores")
+"""The outputs of a file that make a `Prediction`, in the order of its fields."""
+
+FRAME_SCORES = ("confidence", "entropy", "distance")
+"""Columns of `Prediction.frame_scores`, each a mean over the frame's pixels: probability of the
+most likely class (0–1), entropy of the classes' probabilities over log C (0–1), and 1 − cosine
+between the features and the nearest class prototype of the training (0–2)."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -20,10 +28,13 @@ class Prediction:
     Attributes:
         mask: train ids uint8 `[N, H, W]`, at the frames' own size.
         confidence: probability of the most likely class as uint8 `[N, H, W]`, 255 is 1.
+        frame_scores: of each whole frame float32 `[N, 3]`, see `FRAME_SCORES`; None where the
+            backend does not give them.
     """
 
     mask: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
+    frame_scores: NDArray[np.float32] | None = None
 
 
 class Backend(ABC):
@@ -39,11 +50,13 @@ class Backend(ABC):
         metadata: classes, preprocessing and record of the model.
         device: where it really runs, e.g. `cpu`, `cuda:0`.
         runtime: which runtime runs it, e.g. `torch 2.15`.
+        gives_frame_scores: whether its predictions have `frame_scores`.
     """
 
     metadata: ModelMetadata
     device: str
     runtime: str
+    gives_frame_scores: bool = False
 
     def predict(self, frames: NDArray[np.uint8]) -> Prediction:
         """Segment frames.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cfcontra.device import resolve_device
 from cfcontra.errors import InputError, MissingDependencyError
 from cfcontra.onnx_content import read_metadata
-from cfcontra.runtime.base import Backend, Prediction
+from cfcontra.runtime.base import PREDICTED, Backend, Prediction
 
 NETWORK_PREFIX = "network/"
 """Of the names of the network's own operators in an exported file."""
@@ -54,6 +54,9 @@ class OnnxBackend(Backend):
                 "libraries (pip install 'cfcontra[gpu]'), or use --device cpu."
             )
         self.metadata = read_metadata(path)
+        outputs = [output.name for output in self._session.get_outputs()]
+        self._outputs = [name for name in PREDICTED if name in outputs]
+        self.gives_frame_scores = "frame_scores" in self._outputs
         self.device = str(wanted)
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
 
@@ -78,8 +81,7 @@ class OnnxBackend(Backend):
         return _stages(events)
 
     def _run(self, frames: NDArray[np.uint8]) -> Prediction:
-        mask, confidence = self._session.run(["mask", "confidence"], {"frames": frames})
-        return Prediction(mask, confidence)
+        return Prediction(*self._session.run(self._outputs, {"frames": frames}))
 
 
 def _stages(events: list[dict[str, Any]]) -> dict[str, float]:

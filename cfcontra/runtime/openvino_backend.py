@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cfcontra.errors import InputError, MissingDependencyError
 from cfcontra.onnx_content import read_metadata
-from cfcontra.runtime.base import Backend, Prediction
+from cfcontra.runtime.base import PREDICTED, Backend, Prediction
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
@@ -65,6 +65,9 @@ class OpenVinoBackend(Backend):
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise InputError(f"{path}: OpenVINO cannot open it ({reason}).") from error
+        outputs = [output.get_any_name() for output in compiled.outputs]
+        self._outputs = [name for name in PREDICTED if name in outputs]
+        self.gives_frame_scores = "frame_scores" in outputs
         self._request = compiled.create_infer_request()
         self.device = "cpu"
         version = openvino.__version__.split("-")[0]
@@ -72,4 +75,4 @@ class OpenVinoBackend(Backend):
 
     def _run(self, frames: NDArray[np.uint8]) -> Prediction:
         found = self._request.infer({"frames": frames}, share_inputs=True)
-        return Prediction(found["mask"].copy(), found["confidence"].copy())
+        return Prediction(*(found[name].copy() for name in self._outputs))

@@ -16,8 +16,9 @@ from torch import Tensor
 from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
 from cfcontra.device import resolve_device, set_threads
 from cfcontra.errors import MissingDependencyError
+from cfcontra.frame_scores import frame_scores, visible_part
 from cfcontra.metadata import ModelMetadata
-from cfcontra.models import ModelOutput, SegmentationModel
+from cfcontra.models import LogitsAndFeatures, ModelOutput, SegmentationModel
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.base import Backend, Prediction
 
@@ -51,7 +52,10 @@ class TorchBackend(Backend):
         version = torch.__version__.split("+")[0]
         self.runtime = f"torch {version}" + ("" if mode == "eager" else f" {mode}")
         self._autocast = mode == "bf16"
-        self._network: Callable[[Tensor], Tensor] = self._model
+        known = checkpoint.known_prototypes()
+        self._prototypes = None if known is None else known.to(self._device)
+        self.gives_frame_scores = known is not None
+        self._network: Callable[[Tensor], tuple[Tensor, Tensor]] = LogitsAndFeatures(self._model)
         if mode == "compiled":
             self._network = self._compiled()
 
@@ -72,13 +76,18 @@ class TorchBackend(Backend):
     def _run(self, frames: NDArray[np.uint8]) -> Prediction:
         height, width = frames.shape[1:3]
         images = torch.from_numpy(frames).to(self._device)
-        prepared = letterbox(images, self.metadata.preprocessing)
-        logits = self._logits(prepared)
-        scaled = self.metadata.preprocessing.scaled_size(height, width)
-        work_size = self.metadata.preprocessing.work_size
+        preprocessing = self.metadata.preprocessing
+        logits, features = self._ask(letterbox(images, preprocessing))
+        scaled = preprocessing.scaled_size(height, width)
+        work_size = preprocessing.work_size
         mask = mask_from_logits(logits, work_size, scaled, (height, width))
         confidence = confidence_from_logits(logits, work_size, scaled, (height, width))
-        return Prediction(mask.cpu().numpy(), confidence.cpu().numpy())
+        scores = None
+        if self._prototypes is not None:
+            logits_size = logits.shape[-2], logits.shape[-1]
+            part = visible_part(logits_size, preprocessing, (height, width))
+            scores = frame_scores(logits, features, self._prototypes, part).cpu().numpy()
+        return Prediction(mask.cpu().numpy(), confidence.cpu().numpy(), scores)
 
     @torch.inference_mode()
     def stages(self, frames: NDArray[np.uint8]) -> dict[str, float]:
@@ -101,13 +110,17 @@ class TorchBackend(Backend):
         return time.perf_counter()
 
     def _logits(self, images: Tensor) -> Tensor:
+        return self._ask(images)[0]
+
+    def _ask(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and features."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast):
             return self._network(images)
 
-    def _compiled(self) -> Callable[[Tensor], Tensor]:
+    def _compiled(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """Compiled now rather than at the first frame, so that what is missing shows here."""
         mode = "reduce-overhead" if self._device.type == "cuda" else "default"
-        network = torch.compile(self._model, mode=mode)
+        network = torch.compile(LogitsAndFeatures(self._model), mode=mode)
         size = self.metadata.preprocessing.work_size
         images = torch.zeros(1, 3, *size, device=self._device)
         try:

@@ -13,14 +13,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from cfcontra.checkpoint import file_sha256, save_checkpoint
+from cfcontra.checkpoint import file_sha256, load_checkpoint, save_checkpoint
 from cfcontra.errors import InputError
 from cfcontra.export.exporter import export_model
+from cfcontra.interface import OUTPUTS, Interface
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.metadata import ModelMetadata
 from cfcontra.models import build_model
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime import Backend, open_backend
+from cfcontra.runtime.torch_backend import letterbox
 
 SUFFIXES = {"torch": ".pt", "onnxruntime": ".onnx", "openvino": ".onnx"}
 SPACES = ("cityscapes19", "camvid11")
@@ -40,9 +42,16 @@ def folders(
         model = build_model("light", space.num_classes)
         torch.nn.init.normal_(model.head.weight, std=1.0)  # type: ignore[arg-type]
         metadata = ModelMetadata(space, Preprocessing((64, 96)), model.config(), {"steps": 7})
-        save_checkpoint(folder / "model.pt", model, metadata)
+        prototypes = torch.nn.functional.normalize(torch.randn(len(space.classes), 96), dim=1)
+        prototypes[2] = 0  # a class that the training never saw
+        save_checkpoint(folder / "model.pt", model, metadata, prototypes)
         frames = make_folder(folder / "frames", frames=2, space=name)
-        export_model(folder / "model.pt", certify_specs=[f"folder:{frames}"], threads=1)
+        export_model(
+            folder / "model.pt",
+            certify_specs=[f"folder:{frames}"],
+            threads=1,
+            interface=Interface(OUTPUTS[:3]),
+        )
     return made
 
 
@@ -82,6 +91,67 @@ def test_masks_have_the_frames_size_and_agree_with_torch(
     assert found.mask.max() < backend.metadata.label_space.num_classes
     assert np.mean(found.mask == expected.mask) >= 0.9999
     assert np.abs(found.confidence.astype(int) - expected.confidence).max() <= 1
+
+
+def _scores_in_numpy(folder: Path, frame: NDArray[np.uint8]) -> list[float]:
+    """Float64, over the logits' pixels whose centres lie in the frame, found by looking."""
+    checkpoint = load_checkpoint(folder / "model.pt")
+    preprocessing = checkpoint.metadata.preprocessing
+    with torch.inference_mode():
+        output = checkpoint.model.forward_features(
+            letterbox(torch.from_numpy(frame[None]), preprocessing)
+        )
+    logits, features = (part[0].double().numpy() for part in (output.logits, output.features))
+    scaled = preprocessing.scaled_size(*frame.shape[:2])
+    inside = [
+        [i for i in range(count) if i == 0 or (i + 0.5) * whole / count < length]
+        for count, whole, length in zip(
+            logits.shape[1:], preprocessing.work_size, scaled, strict=True
+        )
+    ]
+    confidence, entropy, distance = [], [], []
+    assert checkpoint.prototypes is not None
+    prototypes = checkpoint.prototypes.double().numpy()
+    for i in inside[0]:
+        for j in inside[1]:
+            weights = np.exp(logits[:, i, j] - logits[:, i, j].max())
+            p = weights / weights.sum()
+            confidence.append(p.max())
+            entropy.append(-sum(x * np.log(x) for x in p if x > 0) / np.log(len(p)))
+            pixel = features[:, i, j]
+            cosines = [
+                row @ pixel / (np.linalg.norm(row) * np.linalg.norm(pixel))
+                for row in prototypes
+                if row.any()
+            ]
+            distance.append(1 - max(cosines))
+    return [float(np.mean(column)) for column in (confidence, entropy, distance)]
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (101, 77), (37, 255), (1, 50), (240, 135)])
+def test_frame_scores_against_numpy(
+    backend: Backend, folder: Path, height: int, width: int
+) -> None:
+    batch = frames(2, height, width)
+    assert backend.gives_frame_scores
+    scores = backend.predict(batch).frame_scores
+    assert scores is not None and scores.shape == (2, 3) and scores.dtype == np.float32
+    expected = [_scores_in_numpy(folder, frame) for frame in batch]
+    assert np.abs(scores - expected).max() <= 1e-4
+
+
+@pytest.mark.parametrize("runtime", SUFFIXES)
+def test_files_without_prototypes_give_no_frame_scores(
+    model_file: Path, tmp_path: Path, runtime: str
+) -> None:
+    pytest.importorskip("openvino") if runtime == "openvino" else None
+    path = model_file
+    if SUFFIXES[runtime] == ".onnx":
+        path = tmp_path / "model.onnx"
+        export_model(model_file, path, certify_specs=["streets:noon,size=64x96"], certify_frames=1)
+    backend = open_backend(path, "cpu", 1, runtime)
+    assert not backend.gives_frame_scores
+    assert backend.predict(frames(1, 40, 60)).frame_scores is None
 
 
 def test_a_batch_is_its_frames_one_by_one(backend: Backend) -> None:

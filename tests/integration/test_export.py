@@ -46,7 +46,7 @@ def export(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Export:
     """Run the command into `tmp_path/out.onnx`, with the network's part built only once."""
-    monkeypatch.setattr(exporter, "export_network", lambda model, work_size: network)
+    monkeypatch.setattr(exporter, "export_network", lambda *given: network)
 
     def run(*more: str, model: Path = model_file, certify: str = f"folder:{frames}") -> int:
         output = ("--output", str(tmp_path / "out.onnx"))
@@ -272,6 +272,9 @@ def test_a_failed_certificate_leaves_the_previous_file(
         (("--format", "tflite"), "invalid choice"),
         (("--precision", "fp4"), "invalid choice"),
         (("--output", "model.bin"), "must end in .onnx"),
+        (("--outputs", "mask,confidence,scores"), "Unknown output 'scores'"),
+        (("--outputs", "mask"), "always gives 'confidence'"),
+        (("--outputs", "mask,confidence,frame_scores"), "holds no class prototypes"),
     ],
 )
 def test_bad_arguments(

@@ -40,7 +40,7 @@ def export(
 ) -> Export:
     """Run the command, on a machine where the precisions take the milliseconds given."""
     frames = make_folder(tmp_path / "day", frames=2, size=(60, 110))
-    monkeypatch.setattr(exporter, "export_network", lambda model, work_size: network)
+    monkeypatch.setattr(exporter, "export_network", lambda *given: network)
 
     def run(*more: str, times: dict[str, float], certify: str = "") -> int:
         def measure(cases: Sequence[Any], *arguments: Any) -> list[_Timed]:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
-from cfcontra.checkpoint import load_checkpoint
+from cfcontra.checkpoint import load_checkpoint, save_checkpoint
 from cfcontra.export import exporter
 from cfcontra.export.cli import main
 from cfcontra.export.onnx_file import export_network
@@ -42,7 +43,7 @@ def export(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Export:
     """Run the command into `tmp_path/out.onnx`, with the network's part built only once."""
-    monkeypatch.setattr(exporter, "export_network", lambda model, work_size: network)
+    monkeypatch.setattr(exporter, "export_network", lambda *given: network)
 
     def run(*more: str) -> int:
         output = ("--output", str(tmp_path / "out.onnx"))
@@ -93,6 +94,27 @@ def test_fp16(export: Export, tmp_path: Path, model_file: Path) -> None:
     )
     frame = np.random.default_rng(0).integers(0, 256, (1, 50, 70, 3), dtype=np.uint8)
     assert open_backend(path, "cpu", 1).predict(frame).mask.shape == (1, 50, 70)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_frame_scores_stay_near_the_checkpoints(
+    model_file: Path, frames: Path, tmp_path: Path, precision: str
+) -> None:
+    checkpoint = load_checkpoint(model_file)
+    torch.manual_seed(0)
+    prototypes = torch.nn.functional.normalize(torch.randn(11, 96), dim=1)
+    path = tmp_path / "scored.pt"
+    save_checkpoint(path, checkpoint.model, checkpoint.metadata, prototypes)
+    outputs = ("--outputs", "mask,confidence,frame_scores")
+    specs = ("--certify", f"folder:{frames}", "--calibrate", f"folder:{frames}")
+    assert main([str(path), *outputs, *specs, "--precision", precision, "--threads", "1"]) == 0
+    frame = np.random.default_rng(0).integers(0, 256, (2, 50, 70, 3), dtype=np.uint8)
+    found, expected = (
+        open_backend(path.with_suffix(suffix), "cpu", 1).predict(frame).frame_scores
+        for suffix in (".onnx", ".pt")
+    )
+    assert found is not None and expected is not None
+    assert 0 < np.abs(found - expected).max() < 0.05
 
 
 def test_broken_scales_fail(

@@ -60,6 +60,11 @@ def test_the_whole_way(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert metadata.training["method"] == "cfcontra"
     assert metadata.training["val"]["miou"] == pytest.approx(scores["miou"], abs=1e-4)
     assert str(place) not in json.dumps(metadata.to_dict())
+    kept = load_checkpoint(model).known_prototypes()
+    assert kept is not None
+    assert torch.allclose(kept.norm(dim=1), torch.ones(len(kept)), atol=1e-5)
+    named = [name for names in metadata.training["prototypes"].values() for name in names]
+    assert sorted(named) == sorted(metadata.label_space.classes)
     recipe = yaml.safe_load((place / "runs" / "ad" / "recipe.yaml").read_text())
     assert recipe["adapt"]["steps"] == 3
     log = (place / "runs" / "ad" / "logs" / "metrics.csv").read_text().splitlines()[0]

@@ -20,6 +20,18 @@ def test_round_trip(model_file: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "again.pt"]
 
 
+def test_prototypes_travel_and_older_files_do_without(model_file: Path, tmp_path: Path) -> None:
+    loaded = load_checkpoint(model_file)
+    assert loaded.prototypes is None and loaded.known_prototypes() is None
+    prototypes = torch.eye(96)[:11]
+    prototypes[3] = 0
+    save_checkpoint(tmp_path / "m.pt", loaded.model, loaded.metadata, prototypes)
+    again = load_checkpoint(tmp_path / "m.pt")
+    known = again.known_prototypes()
+    assert again.prototypes is not None and torch.equal(again.prototypes, prototypes)
+    assert known is not None and torch.equal(known, prototypes[[0, 1, 2, *range(4, 11)]])
+
+
 def _content(path: Path) -> dict:  # type: ignore[type-arg]
     return torch.load(path, weights_only=True)  # type: ignore[no-any-return]
 
@@ -36,6 +48,9 @@ def _content(path: Path) -> dict:  # type: ignore[type-arg]
         (lambda c: c["state_dict"].pop("head.bias"), "1 weights missing and 0 unexpected"),
         (lambda c: c["state_dict"].update(x=torch.ones(1)), "0 weights missing and 1 unexpected"),
         (lambda c: c["state_dict"].update({"head.bias": torch.ones(3)}), "do not fit"),
+        (lambda c: c.update(prototypes=torch.ones(11, 5)), "prototypes are not float32"),
+        (lambda c: c.update(prototypes="none"), "prototypes are not float32"),
+        (lambda c: c.update(prototypes=torch.full((11, 96), torch.nan)), "prototypes hold NaN"),
     ],
 )
 def test_damaged_content(model_file: Path, tmp_path: Path, change, message: str) -> None:  # type: ignore[no-untyped-def]

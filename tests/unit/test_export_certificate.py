@@ -22,15 +22,19 @@ SPACE = LabelSpace("three", ("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
 class Painter(Backend):
     """Says what the red channel says, with some pixels of every frame changed."""
 
-    def __init__(self, wrong: int = 0, to: int = 0, confidence: int = 200) -> None:
+    def __init__(
+        self, wrong: int = 0, to: int = 0, confidence: int = 200, score: float = 0.5
+    ) -> None:
         self.metadata = ModelMetadata(SPACE, Preprocessing((100, 120)), {})
         self.device, self.runtime = "cpu", "painter"
         self._wrong, self._to, self._confidence = wrong, to, confidence
+        self._score = score
 
     def _run(self, frames: NDArray[np.uint8]) -> Prediction:
         mask = frames[..., 0] // 100
         mask.reshape(len(mask), -1)[:, : self._wrong] = self._to
-        return Prediction(mask, np.full_like(mask, self._confidence))
+        scores = np.full((len(mask), 3), self._score, np.float32)
+        return Prediction(mask, np.full_like(mask, self._confidence), scores)
 
 
 def sample(label: bool = False) -> Sample:
@@ -82,6 +86,14 @@ def test_confidence_is_held_to_its_own_limits() -> None:
     assert any("by up to 6 of 255" in text for text in failures)
     assert any("6.00 of 255 on average" in text for text in failures)
     assert issue(Painter(confidence=194)).agreement == 1.0
+
+
+def test_frame_scores_are_held_to_a_limit() -> None:
+    assert issue(Painter(score=0.5005)).failures() == []
+    assert issue(Painter(score=0.5005)).summary()["frame_scores_max"] == pytest.approx(0.0005)
+    for wrong in (0.51, float("nan")):
+        (first, *_) = issue(Painter(score=wrong)).failures()
+        assert "frame scores differ" in first and "200x240" in first
 
 
 def test_labels_give_both_miou_and_their_difference() -> None:
