@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cfcontra.runtime import Backend
 
     from .video.job import Task
-    from .video.pipeline import VideoReport
+    from .video.segment import VideoReport
 
 
 def segment(argv: list[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def _segment(argv: list[str]) -> None:
 
     from .video.codec import find_encoder
     from .video.job import plan
-    from .video.pipeline import check_settings
+    from .video.segment import check_settings
 
     check_settings(arguments.opacity, arguments.batch)
     find_encoder(arguments.codec)
@@ -101,7 +101,7 @@ def _segment_parser() -> Parser:
 def _segment_one(
     task: Task, backend: Backend, arguments: argparse.Namespace, title: str
 ) -> VideoReport:
-    from .video.pipeline import segment_video
+    from .video.segment import segment_video
 
     with _progress(title, arguments.quiet) as progress:
         return segment_video(

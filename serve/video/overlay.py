@@ -32,31 +32,55 @@ class YuvOverlay:
         self._color = color
         self._tables = np.ascontiguousarray(color.yuv(label_space.palette()).T)
 
-    def __call__(self, frame: av.VideoFrame, mask: NDArray[np.uint8]) -> av.VideoFrame:
+    def __call__(self, image: av.VideoFrame, mask: NDArray[np.uint8]) -> av.VideoFrame:
         """A new frame with the overlay; timestamps are kept.
 
         Args:
-            frame: planar 4:2:0, `[H, W]`.
+            image: planar 4:2:0, `[H, W]`.
             mask: train ids `[H, W]`.
         """
         height, width = mask.shape
         blended = av.VideoFrame(width + width % 2, height + height % 2, "yuv420p")
-        quarter = np.ascontiguousarray(mask[::2, ::2])
-        for index, (source, target) in enumerate(zip(planes(frame), planes(blended), strict=True)):
-            ids = mask if index == 0 else quarter
-            inside = target[: ids.shape[0], : ids.shape[1]]
-            cv2.addWeighted(
-                source,
-                1.0 - self._opacity,
-                cv2.LUT(ids, self._tables[index]),
-                self._opacity,
-                0.0,
-                dst=inside,
-            )
-        luma = planes(blended)[0]
-        luma[height:] = luma[height - 1 : height]
-        luma[:, width:] = luma[:, width - 1 : width]
-        self._color.tag(blended)
-        blended.pts, blended.time_base = frame.pts, frame.time_base
-        blended.duration = frame.duration
-        return blended
+        for index, (source, target) in enumerate(zip(planes(image), planes(blended), strict=True)):
+            self.blend(index, source, mask, target)
+        return self.stamp(blended, image)
+
+    def blend(
+        self,
+        index: int,
+        source: NDArray[np.uint8],
+        mask: NDArray[np.uint8],
+        target: NDArray[np.uint8],
+    ) -> None:
+        """Fill a plane of a picture.
+
+        Args:
+            index: 0 for luma, 1 and 2 for chroma.
+            source: the frame's plane `[h, w]`.
+            mask: train ids `[H, W]`.
+            target: the plane to fill, at least as large as `source`.
+        """
+        ids = mask if index == 0 else np.ascontiguousarray(mask[::2, ::2])
+        height, width = ids.shape
+        cv2.addWeighted(
+            source,
+            1.0 - self._opacity,
+            cv2.LUT(ids, self._tables[index]),
+            self._opacity,
+            0.0,
+            dst=target[:height, :width],
+        )
+        pad_to_even(target, height, width)
+
+    def stamp(self, picture: av.VideoFrame, image: av.VideoFrame) -> av.VideoFrame:
+        """Give `picture` the colour tags and the times of `image`."""
+        self._color.tag(picture)
+        picture.pts, picture.time_base = image.pts, image.time_base
+        picture.duration = image.duration
+        return picture
+
+
+def pad_to_even(plane: NDArray[np.uint8], height: int, width: int) -> None:
+    """Repeat the last row and column of what fills `[height, width]` over the rest of the plane."""
+    plane[height:] = plane[height - 1 : height]
+    plane[:, width:] = plane[:, width - 1 : width]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import av
@@ -19,12 +18,17 @@ PLANAR = frozenset({"yuv420p", "yuvj420p"})
 """Formats whose three planes are 8-bit luma and two quarter-size chroma planes."""
 
 
-def planes(frame: av.VideoFrame) -> list[NDArray[np.uint8]]:
-    """Writable views of the planes `[H, W]`, `[ceil(H/2), ceil(W/2)]` twice."""
+def planes(frame: av.VideoFrame, channels: int = 1) -> list[NDArray[np.uint8]]:
+    """Writable views of the planes: of 4:2:0 `[H, W]` and `[ceil(H/2), ceil(W/2)]` twice.
+
+    Args:
+        frame: 8-bit.
+        channels: samples of a pixel that lie side by side, such as 3 of `rgb24` `[H, 3·W]`.
+    """
     views = []
     for plane in frame.planes:
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
-        views.append(rows[: plane.height, : plane.width])
+        views.append(rows[: plane.height, : plane.width * channels])
     return views
 
 
@@ -43,7 +47,7 @@ class Orientation:
     upended: bool = False
 
     @classmethod
-    def of(cls, frame: av.VideoFrame, path: Path) -> Orientation:
+    def of(cls, frame: av.VideoFrame, name: str) -> Orientation:
         """What the frame's display matrix asks for.
 
         The matrix sends pixel (x, y) to (a·x + c·y, b·x + d·y); angles between the
@@ -58,7 +62,7 @@ class Orientation:
             return cls(True, mirrored=c < 0, upended=b < 0)
         if b == c == 0 and a * d != 0:
             return cls(False, mirrored=a < 0, upended=d < 0)
-        _LOG.warning("%s: its rotation is not a quarter turn and is ignored.", path)
+        _LOG.warning("%s: its rotation is not a quarter turn and is ignored.", name)
         return cls()
 
     def apply(self, frame: av.VideoFrame) -> av.VideoFrame:

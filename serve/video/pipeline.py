@@ -1,233 +1,294 @@
-"""From a video to its overlay: decoding, inference and encoding at the same time."""
+"""Decoding, inference and writing at the same time, from any source into any sinks."""
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-import av
-import numpy as np
-from numpy.typing import NDArray
+from cfcontra.errors import CfcontraError
+from cfcontra.runtime import Backend, Prediction
 
-from cfcontra.errors import InputError
-from cfcontra.files import prepare_output
-from cfcontra.runtime import Backend
-
-from .audio import AudioTrack
+from .batches import Batch, Batcher
 from .channel import Cancelled, Channel, Worker
-from .codec import DEFAULT_CODEC
-from .overlay import YuvOverlay
-from .reader import RgbConverter, VideoReader
-from .writer import VideoWriter
+from .checkpoint import Checkpoint, Checkpoints
+from .sink import Segmented, Sink
+from .source import Frame, Source
 
 _LOG = logging.getLogger(__name__)
 _WAITING = 2  # batches between two stages
-_GPU_BATCH = 8
+_LARGE = 64 << 20  # bytes of a batch from which on one is enough
 
 Progress = Callable[[int, int | None], None]
+MaskFilter = Callable[[Segmented], Segmented]
+Observer = Callable[[Segmented], None]
+
+
+class StoppedError(CfcontraError):
+    """Somebody set the `stop` event; nothing is left of the results."""
 
 
 @dataclass(frozen=True)
-class VideoReport:
-    """What was done to one video.
+class Stage:
+    """Where the time of one stage went, in seconds.
 
     Attributes:
-        output: the file written.
-        frames: frames in it.
-        seconds: wall time it took.
-        size: `(width, height)` of the frames as shown.
-        rate: frames per second of the video.
-        damaged: packets of the source that could not be decoded.
+        busy: wall time in which it worked.
+        waiting: wall time in which it had nothing to do or nowhere to put it.
+        cpu: CPU time of its own thread, without those that codecs and runtimes start.
+        queue: share of the queue before it that was full when it took something, 0–1.
     """
 
-    output: Path
-    frames: int
-    seconds: float
-    size: tuple[int, int]
-    rate: Fraction
-    damaged: int
-
-    @property
-    def fps(self) -> float:
-        """Frames done per second of wall time."""
-        return self.frames / self.seconds
+    busy: float
+    waiting: float
+    cpu: float
+    queue: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Batch:
-    frames: list[av.VideoFrame]
-    images: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class _Predicted:
-    frames: list[av.VideoFrame]
-    masks: NDArray[np.uint8]
-
-
-def segment_video(
-    source: Path,
-    output: Path,
-    backend: Backend,
-    *,
-    opacity: float = 0.5,
-    batch: int | None = None,
-    codec: str = DEFAULT_CODEC,
-    threads: int | None = None,
-    progress: Progress | None = None,
-    overwrite: bool = False,
-) -> VideoReport:
-    """Write `source` with the model's classes coloured over it.
-
-    Frame count, timestamps and audio are kept; rotation is applied. Interrupted by
-    Ctrl-C, the frames done so far are finished into a playable file before
-    `KeyboardInterrupt` goes on; on any error nothing is left at `output`.
+@dataclass
+class Run:
+    """One run of the pipeline over a source.
 
     Args:
-        source: video file.
-        output: MP4 to write.
+        source: opened; its format is that of the sinks.
         backend: the model.
-        opacity: share of the class colour, 0–1.
-        batch: frames per inference, None for 1 on a CPU and 8 on a GPU.
-        codec: name of the video encoder.
-        threads: threads of decoder and encoder each, None for their own choice.
+        sinks: opened; they are finished or discarded here.
+        batch: frames in one inference.
+        every: the model is asked about every how manieth frame; the others get the mask of
+            the last one it was asked about.
+        filters: applied in order to every result before the sinks get it; each is called
+            with one frame after the other, in order, by one thread, and returns a result with
+            another mask (`dataclasses.replace`), the arrays it got being left as they are.
+        observers: called in order with every result as the sinks get it; they should be quick.
         progress: called with frames done and frames expected (None if unknown).
-        overwrite: whether an existing output may be replaced.
+        stop: ends the run soon after it is set.
+        checkpoints: when and where to note what is written for good, or None.
 
-    Raises:
-        InputError: the source cannot be read or the output cannot be written.
+    Attributes:
+        frames: frames given to the sinks, those of an earlier process included.
+        stages: where the time went, when the run is over.
+        dropped: frames of a live source that were passed over.
     """
-    check_settings(opacity, batch)
-    if output.exists() and source.exists() and output.samefile(source):
-        raise InputError(f"{output}: is the source itself; choose another --output.")
-    if output.suffix.lower() != ".mp4":
-        raise InputError(f"{output}: the output is MP4; let its name end in .mp4.")
-    started = time.perf_counter()
-    size = batch or (_GPU_BATCH if backend.device.startswith("cuda") else 1)
-    with VideoReader(source, threads) as reader:
-        prepare_output(output, overwrite)
-        form = reader.format
-        if form.width % 2 or form.height % 2:
-            _LOG.info("%s: %d×%d is padded to even.", source, form.width, form.height)
-        overlay = YuvOverlay(backend.metadata.label_space, opacity, form.color)
-        audio = AudioTrack(source, reader.start()) if reader.has_audio else None
-        writer = VideoWriter(output, form, codec, threads)
+
+    source: Source
+    backend: Backend
+    sinks: Sequence[Sink]
+    batch: int = 1
+    every: int = 1
+    filters: Sequence[MaskFilter] = ()
+    observers: Sequence[Observer] = ()
+    progress: Progress | None = None
+    stop: threading.Event | None = None
+    checkpoints: Checkpoints | None = None
+    frames: int = 0
+    stages: dict[str, Stage] = field(default_factory=dict)
+    dropped: int = 0
+
+    def __call__(self) -> None:
+        """Take the source to its end.
+
+        Ctrl-C finishes the sinks with the frames done so far before `KeyboardInterrupt` goes
+        on. On any error they are discarded and no thread is left.
+
+        Raises:
+            StoppedError: `stop` was set.
+            CfcontraError: reading, inference or writing failed.
+        """
+        form = self.source.format
+        live = self.source.live
+        self._batcher = Batcher(form, self.batch, self.every, live)
+        waiting = 1 if form.width * form.height * 3 * self.batch > _LARGE or live else _WAITING
+        self._frames: Channel[Frame] = Channel(1 if live else 2 * self.batch, newest=live)
+        self._batches: Channel[Batch] = Channel(waiting)
+        self._predicted: Channel[tuple[Batch, Prediction | None]] = Channel(waiting)
+        self._results = [Channel[Segmented | Checkpoint](waiting * self.batch) for _ in self.sinks]
+        workers = [
+            Worker(f"write {sink.name}", lambda s=sink, c=results: self._write(s, c))  # type: ignore[misc]
+            for sink, results in zip(self.sinks, self._results, strict=True)
+        ]
+        workers.append(Worker("results", self._spread))
+        if not live:  # of a live source the newest frame is taken when the model is free
+            workers.append(Worker("prepare", self._prepare))
+        workers.append(Worker("decode", self._decode))
+        started = time.perf_counter()
+        cpu = time.thread_time()
+        for worker in workers:
+            worker.start()
         try:
-            _run(reader, backend, overlay, writer, audio, size, progress)
+            self._work(workers)
         finally:
-            writer.discard()
-        seconds = time.perf_counter() - started
-        shown = (form.width, form.height)
-        return VideoReport(output, writer.frames, seconds, shown, form.rate, reader.damaged)
+            self.source.interrupt()
+            for channel in self._channels():
+                channel.cancel()
+            for worker in workers:
+                worker.join()
+            for sink in self.sinks:
+                sink.discard()
+        self.dropped = self._frames.dropped
+        self._account(workers, time.perf_counter() - started, time.thread_time() - cpu)
+
+    def _channels(self) -> list[Channel[Any]]:
+        return [self._frames, self._batches, self._predicted, *self._results]
+
+    def _work(self, workers: list[Worker]) -> None:
+        try:
+            self._infer()
+            self._predicted.close()
+        except Cancelled:
+            if self.stop is not None and self.stop.is_set():
+                raise StoppedError(f"{self.source.name}: stopped.") from None
+        except KeyboardInterrupt:
+            self._predicted.close()
+            self._join(workers)
+            _raise_first(workers)
+            for sink in self.sinks:
+                if self.frames and sink.output is not None:
+                    _LOG.warning("%s: holds the first %d frames.", sink.output, self.frames)
+            raise
+        self._join(workers)
+        _raise_first(workers)
+
+    def _join(self, workers: list[Worker]) -> None:
+        """Wait for the stages behind the model: they end once `predicted` is closed."""
+        for worker in workers:
+            if worker.name not in {"decode", "prepare"}:
+                worker.join()
+
+    # The stages, each in a thread of its own.
+
+    def _decode(self) -> None:
+        try:
+            for frame in self.source:
+                self._frames.put(frame)
+            self._frames.close()
+        except Cancelled:
+            return
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that infers
+            self._frames.close(error)
+
+    def _prepare(self) -> None:
+        try:
+            for batch in self._batcher(self._frames):
+                self._batches.put(batch)
+            self._batches.close()
+        except Cancelled:
+            self._frames.cancel()
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that infers
+            self._frames.cancel()
+            self._batches.close(error)
+
+    def _infer(self) -> None:
+        done = self.frames
+        for batch in self._prepared():
+            prediction = self.backend.predict(batch.images) if len(batch.images) else None
+            self._batcher.give_back(batch)
+            self._predicted.put((batch, prediction))
+            done += len(batch.frames)
+            if self.progress is not None:
+                self.progress(done, self.source.expected)
+
+    def _prepared(self) -> Iterator[Batch]:
+        if self.source.live:
+            return self._batcher(self._frames.until(self.stop))
+        return self._batches.until(self.stop)
+
+    def _spread(self) -> None:
+        """Match frames and masks, filter them, and hand them to every sink."""
+        last: Segmented | None = None
+        try:
+            for batch, prediction in self._predicted:
+                for result in _results(batch, prediction, last):
+                    last = result
+                    shown = result
+                    for change in self.filters:
+                        shown = change(shown)
+                    for observe in self.observers:
+                        observe(shown)
+                    self._hand_out(shown)
+            if self.checkpoints is not None and last is not None:
+                self._pass_on(self.checkpoints.at(last, self.frames, self.source.damaged))
+            for channel in self._results:
+                channel.close()
+        except BaseException:
+            self._predicted.cancel()
+            for channel in self._results:
+                channel.cancel()
+            raise
+
+    def _hand_out(self, result: Segmented) -> None:
+        self._pass_on(result)
+        self.frames += 1
+        if self.checkpoints is not None:
+            checkpoint = self.checkpoints.after(result, self.frames, self.source.damaged)
+            if checkpoint is not None:
+                self._pass_on(checkpoint)
+
+    def _pass_on(self, item: Segmented | Checkpoint) -> None:
+        for channel in self._results:
+            channel.put(item)
+
+    def _write(self, sink: Sink, results: Channel[Segmented | Checkpoint]) -> None:
+        try:
+            for item in results:
+                if isinstance(item, Checkpoint):
+                    item.reached(sink.name, sink.checkpoint())
+                else:
+                    sink.write(item)
+            if self.frames:
+                sink.finish()
+        except Cancelled:
+            return
+        except BaseException:
+            results.cancel()
+            raise
+
+    def _account(self, workers: list[Worker], seconds: float, cpu: float) -> None:
+        by_name = {worker.name: worker for worker in workers}
+        before: dict[str, Channel[Any]] = {"prepare": self._frames, "results": self._predicted}
+        behind: dict[str, Channel[Any]] = {"decode": self._frames, "prepare": self._batches}
+        for sink, results in zip(self.sinks, self._results, strict=True):
+            before[f"write {sink.name}"] = results
+        for name, worker in by_name.items():
+            taken, given = before.get(name), behind.get(name)
+            waiting = (taken.get_seconds if taken else 0.0) + (given.put_seconds if given else 0.0)
+            if name == "results":
+                waiting += sum(channel.put_seconds for channel in self._results)
+            queue = taken.occupancy if taken else 0.0
+            busy = max(0.0, worker.seconds - waiting)
+            self.stages[name] = Stage(busy, waiting, worker.cpu_seconds, queue)
+        inputs = self._frames if self.source.live else self._batches
+        waiting = inputs.get_seconds + self._predicted.put_seconds
+        self.stages["infer"] = Stage(
+            max(0.0, seconds - waiting), waiting, cpu, self._batches.occupancy
+        )
 
 
-def check_settings(opacity: float, batch: int | None) -> None:
-    """Refuse values out of range.
-
-    Raises:
-        InputError: opacity outside 0–1 or a batch below 1.
-    """
-    if not 0.0 <= opacity <= 1.0:
-        raise InputError(f"--opacity {opacity}: give a number from 0 to 1.")
-    if batch is not None and batch < 1:
-        raise InputError(f"--batch {batch}: give 1 or more.")
-
-
-def _run(
-    reader: VideoReader,
-    backend: Backend,
-    overlay: YuvOverlay,
-    writer: VideoWriter,
-    audio: AudioTrack | None,
-    size: int,
-    progress: Progress | None,
-) -> None:
-    batches: Channel[_Batch] = Channel(_WAITING)
-    predicted: Channel[_Predicted] = Channel(_WAITING)
-    decoder = Worker("decode", lambda: _decode(reader, size, batches))
-    encoder = Worker("encode", lambda: _encode(predicted, overlay, writer, audio))
-    encoder.start()
-    decoder.start()
-    try:
-        _infer(batches, backend, predicted, reader.expected, progress)
-        predicted.close()
-        encoder.join()
-    except Cancelled:  # the encoder has failed and says why below
-        encoder.join()
-    except KeyboardInterrupt:
-        predicted.close()
-        encoder.join()
-        if encoder.error is None and writer.frames:
-            _LOG.warning("%s: holds the first %d frames.", writer.path, writer.frames)
-        raise
-    finally:
-        batches.cancel()
-        predicted.cancel()
-        decoder.join()
-        encoder.join()
-    if encoder.error is not None:
-        raise encoder.error
+def _results(
+    batch: Batch, prediction: Prediction | None, last: Segmented | None
+) -> Iterator[Segmented]:
+    position = 0
+    for frame, asked in zip(batch.frames, batch.asked, strict=True):
+        if asked:
+            assert prediction is not None
+            scores = getattr(prediction, "frame_scores", None)
+            last = Segmented(
+                frame,
+                prediction.mask[position],
+                prediction.confidence[position],
+                None if scores is None else scores[position],
+            )
+            position += 1
+        else:
+            assert last is not None  # the first frame is always asked about
+            last = Segmented(frame, last.mask, last.confidence, last.scores, carried=True)
+        yield last
 
 
-def _decode(reader: VideoReader, size: int, batches: Channel[_Batch]) -> None:
-    try:
-        for batch in _in_batches(reader, size):
-            batches.put(batch)
-        batches.close()
-    except Cancelled:
-        return
-    except BaseException as error:  # noqa: BLE001 - raised again by the thread that infers
-        batches.close(error)
-
-
-def _in_batches(reader: VideoReader, size: int) -> Iterator[_Batch]:
-    to_rgb = RgbConverter()
-    height, width = reader.format.height, reader.format.width
-    images = np.empty((size, height, width, 3), np.uint8)
-    frames: list[av.VideoFrame] = []
-    for frame in reader:
-        images[len(frames)] = to_rgb(frame)
-        frames.append(frame)
-        if len(frames) == size:
-            yield _Batch(frames, images)
-            images, frames = np.empty_like(images), []
-    if frames:
-        yield _Batch(frames, images[: len(frames)])
-
-
-def _infer(
-    batches: Channel[_Batch],
-    backend: Backend,
-    predicted: Channel[_Predicted],
-    expected: int | None,
-    progress: Progress | None,
-) -> None:
-    done = 0
-    for batch in batches:
-        predicted.put(_Predicted(batch.frames, backend.predict(batch.images).mask))
-        done += len(batch.frames)
-        if progress is not None:
-            progress(done, expected)
-
-
-def _encode(
-    predicted: Channel[_Predicted],
-    overlay: YuvOverlay,
-    writer: VideoWriter,
-    audio: AudioTrack | None,
-) -> None:
-    try:
-        for batch in predicted:
-            for frame, mask in zip(batch.frames, batch.masks, strict=True):
-                writer.write(overlay(frame, mask))
-        if writer.frames:
-            writer.finish(audio)
-    except Cancelled:
-        return
-    except BaseException:
-        predicted.cancel()
-        raise
+def _raise_first(workers: list[Worker]) -> None:
+    """Raise what a stage failed with; `Cancelled` only follows from another's failure."""
+    for worker in workers:
+        if worker.error is not None and not isinstance(worker.error, Cancelled):
+            raise worker.error

@@ -1,109 +1,82 @@
-"""Reading a video file: upright frames with exact timestamps."""
+"""Reading a video file or stream: upright frames with exact timestamps."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 
 import av
-import numpy as np
-from av.video.reformatter import VideoReformatter
-from numpy.typing import NDArray
 
 from cfcontra.errors import InputError, system_reason
 
-from .color import Color
-from .picture import PLANAR, Orientation
+from .audio import AudioTrack
+from .pipe import Pipe
+from .shape import Shaper
+from .source import Frame, Mark, Source
 
 _LOG = logging.getLogger(__name__)
 _PICTURES = ("image2", "tty", "lrc", "srt", "ass", "webvtt")
-_DEFAULT_RATE = Fraction(25)
 _COMPLETE = 0.95  # edit lists may hide a few frames of a whole file
+_RUN_UP = 5  # seconds: what follows a key frame directly may need what is before it
 
 
-@dataclass(frozen=True)
-class VideoFormat:
-    """What a writer must know to show frames as the source does.
+class VideoReader(Source):
+    """Decodes the first video stream of a file or pipe, frame by frame.
 
-    Attributes:
-        width: upright, in pixels.
-        height: upright, in pixels.
-        rate: frames per second; the average where it varies.
-        time_base: unit of the timestamps in seconds.
-        color: matrix, range and tags of the samples.
-        aspect: width of a pixel over its height.
-    """
-
-    width: int
-    height: int
-    rate: Fraction
-    time_base: Fraction
-    color: Color
-    aspect: Fraction
-
-
-class VideoReader:
-    """Decodes the first video stream of a file, frame by frame.
-
-    Frames come upright (the file's rotation is applied), as 8-bit planar YUV 4:2:0 in
-    the source's own matrix and range, with timestamps in `format.time_base` that
-    always increase. Packets that cannot be decoded are skipped and counted.
+    Frames come upright (the rotation is applied), as 8-bit planar YUV 4:2:0 in the
+    source's own matrix and range, with timestamps in `format.time_base` that always
+    increase. Packets that cannot be decoded are skipped and counted.
 
     Args:
-        path: a video file.
+        source: a video file, or a pipe that holds a container (MPEG-TS, Matroska, …).
         threads: decoding threads, None for one per core.
-
-    Attributes:
-        format: size, rate and colour.
-        expected: number of frames as far as the file tells, or None.
-        damaged: packets skipped so far.
-        has_audio: whether there is an audio stream.
 
     Raises:
         InputError: missing, not a video, or without a single frame.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        self.path = path
-        self.damaged = 0
-        self._container = _open(path)
+    def __init__(self, source: Path | Pipe, threads: int | None = None) -> None:
+        self.name = str(source)
+        self._source, self._threads = source, threads
+        self._skipped = 0
+        self._last: int | None = None
+        self._container = _open(source)
         try:
-            self._stream = _video_stream(path, self._container)
+            self._stream = _video_stream(self.name, self._container)
             self._stream.thread_type = "AUTO"
             self._stream.codec_context.thread_count = threads or 0
             self._frames = self._decode()
-            first = next(self._frames, None)
-            if first is None:
-                raise InputError(f"{path}: not one frame in it can be decoded.")
-            self._first = first
-            self._describe(first)
+            self._first = next(self._frames, None)
+            if self._first is None:
+                raise InputError(f"{self.name}: not one frame in it can be decoded.")
+            self._shape = Shaper(self._first, self._stream, self.name)
         except BaseException:
             self._container.close()
             raise
+        self.format = self._shape.format
+        self.expected = self._count()
+        if self._container.streams.audio:
+            self._take_audio()
 
-    def _describe(self, first: av.VideoFrame) -> None:
-        stream = self._stream
-        rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
-        self._orientation = Orientation.of(first, self.path)
-        self._size = (first.width, first.height)
-        self._color = Color.of(first)
-        self._reformatter = VideoReformatter()
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        width, height = first.width, first.height
-        if self._orientation.transposed:
-            width, height, aspect = height, width, 1 / aspect
-        time_base = stream.time_base or 1 / rate
-        self.format = VideoFormat(width, height, rate, time_base, self._color, aspect)
-        self.has_audio = bool(self._container.streams.audio)
-        self.expected = stream.frames or None
-        if self.expected is None and stream.duration:
-            self.expected = max(1, round(stream.duration * time_base * rate))
+    def _take_audio(self) -> None:
+        if isinstance(self._source, Path):
+            self.audio = AudioTrack(self._source, self._start())
+        else:
+            _LOG.warning("%s: a pipe is read once, so its sound is left out.", self.name)
 
-    def start(self) -> Fraction:
+    def _count(self) -> int | None:
+        if self._stream.frames:
+            return self._stream.frames
+        seconds = Fraction(0)
+        if self._stream.duration and self._stream.time_base:
+            seconds = self._stream.duration * self._stream.time_base
+        elif self._container.duration and isinstance(self._source, Path):
+            seconds = Fraction(self._container.duration, av.time_base)
+        return max(1, round(seconds * self.format.rate)) if seconds else None
+
+    def _start(self) -> Fraction:
         """When the file begins, in seconds: where its first stream does, 0 at the earliest."""
         starts = [
             stream.start_time * stream.time_base
@@ -112,54 +85,77 @@ class VideoReader:
         ]
         return max(Fraction(0), min(starts, default=Fraction(0)))
 
-    def __enter__(self) -> VideoReader:
-        return self
+    def interrupt(self) -> None:
+        if isinstance(self._source, Pipe):
+            self._source.interrupt()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._container.close()
 
-    def __iter__(self) -> Iterator[av.VideoFrame]:
-        """Upright frames; `pts` counts from the start of the file."""
-        step = max(1, round(1 / (self.format.rate * self.format.time_base)))
-        offset = round(self.start() / self.format.time_base)
-        last: int | None = None
-        frame: av.VideoFrame | None = self._first
-        count = 0
+    def __iter__(self) -> Iterator[Frame]:
+        time_base = self.format.time_base
+        step = max(1, round(1 / (self.format.rate * time_base)))
+        offset = round(self._start() / time_base)
+        last, count = self._last, self._skipped
+        frame = self._first
+        self._first = None
         while frame is not None:
-            pts = frame.pts - offset if frame.pts is not None else None
+            origin = frame.pts
+            duration = frame.duration
+            pts = origin - offset if origin is not None else None
             if last is not None and (pts is None or pts <= last):
                 pts = last + (step if pts is None else 1)
-            upright = self._orientation.apply(self._planar(frame))
-            upright.pts = last = pts or 0
-            upright.time_base = self.format.time_base
-            upright.duration = frame.duration or step
-            yield upright
+            image = self._shape(frame)
+            image.pts = last = pts or 0
+            image.time_base, image.duration = time_base, duration or step
+            yield Frame(count, image, origin)
             count += 1
             frame = next(self._frames, None)
+        self._say_what_is_missing(count)
+
+    def _say_what_is_missing(self, count: int) -> None:
         if self.damaged:
-            _LOG.warning("%s: %d damaged packets skipped.", self.path, self.damaged)
+            _LOG.warning("%s: %d damaged packets skipped.", self.name, self.damaged)
         if count < _COMPLETE * self._stream.frames:
             _LOG.warning(
-                "%s: ends early, with %d of %d frames.", self.path, count, self._stream.frames
+                "%s: ends early, with %d of %d frames.", self.name, count, self._stream.frames
             )
 
-    def _planar(self, frame: av.VideoFrame) -> av.VideoFrame:
-        width, height = self._size
-        if frame.format.name in PLANAR and (frame.width, frame.height) == self._size:
-            return frame
-        return self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="yuv420p",
-            dst_colorspace=self._color.matrix,
-            dst_color_range=self._color.range,
-        )
+    def skip_to(self, mark: Mark) -> None:
+        if not isinstance(self._source, Path):
+            super().skip_to(mark)
+        if not (self._seek(mark) or self._count_up_to(mark)):
+            raise InputError(
+                f"{self.name}: has fewer than the {mark.frames} frames that were read before. "
+                "Leave --resume out to start over."
+            )
+        self._first = next(self._frames, None)
+        self._skipped, self._last, self.damaged = mark.frames, mark.pts, mark.damaged
+
+    def _seek(self, mark: Mark) -> bool:
+        """Decode from a key frame some seconds before the mark; whether it was met."""
+        if mark.origin is None:
+            return False
+        target = mark.origin - round(_RUN_UP / self.format.time_base)
+        try:
+            self._container.seek(target, stream=self._stream, backward=True)
+        except (av.FFmpegError, OSError):
+            return False
+        self._frames = self._decode()
+        for frame in self._frames:
+            if frame.pts is None or frame.pts >= mark.origin:
+                return frame.pts == mark.origin
+        return False
+
+    def _count_up_to(self, mark: Mark) -> bool:
+        """Decode from the start as many frames as lie before the mark; whether there are."""
+        self._container.close()
+        self._container = _open(self._source)
+        self._stream = _video_stream(self.name, self._container)
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = self._threads or 0
+        self._frames = self._decode()
+        return sum(1 for _ in zip(range(mark.frames), self._frames, strict=False)) == mark.frames
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         try:
@@ -171,42 +167,31 @@ class VideoReader:
         except av.error.InvalidDataError:
             self.damaged += 1
         except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{self.path}: reading it failed ({system_reason(error)}).") from error
+            raise InputError(f"{self.name}: reading it failed ({system_reason(error)}).") from error
 
 
-class RgbConverter:
-    """Turns frames into the RGB arrays that a backend takes; one per thread."""
-
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
-
-    def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """RGB uint8 `[H, W, 3]`."""
-        converted = self._reformatter.reformat(frame, format="rgb24", threads=1)
-        return np.asarray(converted.to_ndarray(), dtype=np.uint8)
-
-
-def _open(path: Path) -> av.container.InputContainer:
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name video files, e.g. '{path}/*.mp4'.")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file.")
+def _open(source: Path | Pipe) -> av.container.InputContainer:
+    if isinstance(source, Path):
+        if source.is_dir():
+            raise InputError(f"{source}: is a folder without videos or pictures.")
+        if not source.is_file():
+            raise InputError(f"{source}: no such file.")
     try:
-        container = av.open(f"file:{path}")
+        container = av.open(f"file:{source}" if isinstance(source, Path) else source, "r")
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable video ({system_reason(error)}).") from error
+        raise InputError(f"{source}: not a readable video ({system_reason(error)}).") from error
     name = container.format.name
-    if name in _PICTURES or name.endswith("_pipe"):
+    if name in _PICTURES or (name.endswith("_pipe") and isinstance(source, Path)):
         container.close()
-        raise InputError(f"{path}: not a video (found: {container.format.long_name}).")
+        raise InputError(f"{source}: not a video (found: {container.format.long_name}).")
     return container
 
 
-def _video_stream(path: Path, container: av.container.InputContainer) -> av.VideoStream:
+def _video_stream(name: str, container: av.container.InputContainer) -> av.VideoStream:
     for stream in container.streams.video:
         if av.stream.Disposition.attached_pic in av.stream.Disposition(stream.disposition):
             continue
         if stream.codec_context is None:
-            raise InputError(f"{path}: its video codec cannot be decoded here.")
+            raise InputError(f"{name}: its video codec cannot be decoded here.")
         return stream
-    raise InputError(f"{path}: has no video stream.")
+    raise InputError(f"{name}: has no video stream.")

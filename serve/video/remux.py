@@ -1,10 +1,11 @@
-"""From a fragmented video to a finished one: audio added, index first, nothing re-encoded."""
+"""From the segments of a video to one finished file; nothing is encoded again."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeAlias
@@ -17,20 +18,35 @@ from .mp4 import Mp4File
 Timed: TypeAlias = "tuple[Fraction, av.Packet[av.stream.Stream]]"
 
 
-def remux(video: Path, output: Path, audio: AudioTrack | None, end: Fraction) -> None:
-    """Copy the packets of `video` and `audio` into a fast-start MP4.
+@dataclass(frozen=True)
+class Segment:
+    """A part of a video in a file of its own.
+
+    Attributes:
+        path: MP4 with one video stream that begins at 0.
+        base: when it begins in the whole, in units of its stream's time base.
+    """
+
+    path: Path
+    base: int
+
+
+def remux(
+    segments: Sequence[Segment], output: Path, audio: AudioTrack | None, end: Fraction
+) -> None:
+    """Copy the packets of all segments and of `audio` into a fast-start MP4.
 
     Args:
-        video: MP4 with one video stream.
+        segments: at least one, written by the same encoder with the same settings.
         output: the file to write.
         audio: where sound comes from.
         end: when sound stops, in seconds.
     """
     with ExitStack() as stack:
-        pictures = stack.enter_context(av.open(f"file:{video}"))
+        first = stack.enter_context(av.open(f"file:{segments[0].path}"))
         target = stack.enter_context(Mp4File(output, "faststart"))
-        stream = target.container.add_stream_from_template(pictures.streams.video[0], opaque=True)
-        timed = [_pictures(pictures, stream)]
+        stream = target.container.add_stream_from_template(first.streams.video[0], opaque=True)
+        timed = [_pictures(segments, stream)]
         if audio is not None:
             sound = stack.enter_context(av.open(f"file:{audio.path}"))
             copied = audio.copy_into(target.container, sound)
@@ -40,11 +56,20 @@ def remux(video: Path, output: Path, audio: AudioTrack | None, end: Fraction) ->
             target.mux(packet)
 
 
-def _pictures(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[Timed]:
-    video: av.stream.Stream = container.streams.video[0]
-    for packet in container.demux(video):
-        if packet.dts is None:
-            continue
-        time = packet.dts * packet.time_base
-        packet.stream = stream
-        yield time, packet
+def _pictures(segments: Sequence[Segment], stream: av.stream.Stream) -> Iterator[Timed]:
+    last: int | None = None
+    for segment in segments:
+        with av.open(f"file:{segment.path}") as container:
+            video: av.stream.Stream = container.streams.video[0]
+            for packet in container.demux(video):
+                if packet.dts is None or packet.pts is None:
+                    continue
+                packet.pts += segment.base
+                packet.dts += segment.base
+                # Frames that are stored out of order are decoded before their time; where
+                # segments meet that may be too early. A few ticks on is still early enough.
+                if last is not None and packet.dts <= last:
+                    packet.dts = last + 1
+                last = packet.dts
+                packet.stream = stream
+                yield packet.dts * packet.time_base, packet

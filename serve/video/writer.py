@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,11 +18,11 @@ from cfcontra.errors import InputError, system_reason
 from cfcontra.files import atomic_path, describe_os_error, prepare_output
 
 from .audio import AudioTrack
-from .codec import DEFAULT_CODEC, Encoder, find_encoder
+from .codec import DEFAULT_CODEC, find_encoder
 from .color import BT709
 from .mp4 import Mp4File
-from .reader import VideoFormat
-from .remux import remux
+from .remux import Segment, remux
+from .source import VideoFormat
 
 _FRAGMENTED = "frag_keyframe+delay_moov+default_base_moof"
 
@@ -28,15 +30,18 @@ _FRAGMENTED = "frag_keyframe+delay_moov+default_base_moof"
 class VideoWriter:
     """Encodes frames into an MP4.
 
-    While it is being written the video stands fragmented under a temporary name beside
-    `path`: playable even if the machine goes down. `finish` adds the audio, puts the
-    index first (fast start) and gives the file its name; `discard` leaves nothing.
+    While it is being written the video stands in segments in the folder `work`, each
+    fragmented and so playable even if the machine goes down. `finish` joins them without
+    encoding again, adds the audio, puts the index first (fast start) and gives the file
+    its name; `discard` leaves nothing.
 
     Args:
         path: the finished file.
         form: size, rate, time base and colour of the frames.
+        work: existing folder for the segments.
         codec: name of the encoder.
         threads: encoding threads, None for the encoder's choice.
+        state: what `cut` returned, to write behind the segments of an earlier process.
 
     Attributes:
         frames: frames written so far.
@@ -46,27 +51,44 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, form: VideoFormat, codec: str = DEFAULT_CODEC, threads: int | None = None
+        self,
+        path: Path,
+        form: VideoFormat,
+        work: Path,
+        codec: str = DEFAULT_CODEC,
+        threads: int | None = None,
+        state: dict[str, Any] | None = None,
     ) -> None:
         self.path = path
         self.frames = 0
-        self._end = Fraction(0)
-        self._partial = path.with_name(f".{path.stem}-{secrets.token_hex(4)}.part.mp4")
-        encoder = find_encoder(codec)
+        self._form, self._work, self._threads = form, work, threads
+        self._encoder = find_encoder(codec)
+        self._segments: list[Segment] = []
+        self._end = 0
+        if state is not None:
+            self.frames, self._end = state["frames"], state["end"]
+            self._segments = [Segment(work / name, base) for name, base in state["segments"]]
+        self._base: int | None = None
+        self._file: Mp4File | None = None
+        self._open_segment()
+
+    def _open_segment(self) -> Mp4File:
+        path = self._work / f"{self.path.stem}-{len(self._segments):06d}.mp4"
         with self._refusals():
-            self._file = Mp4File(self._partial, _FRAGMENTED)
+            file = self._file = Mp4File(path, _FRAGMENTED)
+        self._open_path, self._base = path, None
         try:
-            self._stream = self._add_stream(encoder, form, threads)
+            self._stream = self._add_stream(file)
         except BaseException:
             self.discard()
             raise
+        return file
 
-    def _add_stream(
-        self, encoder: Encoder, form: VideoFormat, threads: int | None
-    ) -> av.VideoStream:
+    def _add_stream(self, file: Mp4File) -> av.VideoStream:
+        form, encoder = self._form, self._encoder
         width, height = form.width + form.width % 2, form.height + form.height % 2
         try:
-            stream = self._file.container.add_stream(
+            stream = file.container.add_stream(
                 encoder.name,
                 rate=form.rate,
                 options=encoder.options,
@@ -81,7 +103,7 @@ class VideoWriter:
         assert isinstance(stream, av.VideoStream)
         context = stream.codec_context
         context.sample_aspect_ratio = form.aspect
-        context.thread_count = threads or 0
+        context.thread_count = self._threads or 0
         form.color.tag(context)
         try:
             context.open()
@@ -92,17 +114,44 @@ class VideoWriter:
             ) from error
         return stream
 
-    def write(self, frame: av.VideoFrame) -> None:
-        """Encode a frame; timestamps must increase.
+    def write(self, image: av.VideoFrame) -> None:
+        """Encode a frame of the format's size, padded to even; timestamps must increase.
+
+        Its timestamp is changed: segments begin at 0.
 
         Raises:
             InputError: the disk is full or refuses, or the encoder fails.
         """
+        file = self._file or self._open_segment()
+        assert image.pts is not None
+        if self._base is None:
+            self._base = image.pts
+        self._end = image.pts + image.duration
+        image.pts -= self._base
         with self._refusals():
-            self._file.mux(self._stream.encode(frame))
+            file.mux(self._stream.encode(image))
         self.frames += 1
-        assert frame.pts is not None and frame.time_base is not None
-        self._end = (frame.pts + frame.duration) * frame.time_base
+
+    def cut(self) -> dict[str, Any]:
+        """Complete the open segment, so that nothing before it can be lost.
+
+        Returns:
+            plain data: what `state` takes.
+
+        Raises:
+            InputError: the disk is full or refuses.
+        """
+        if self._file is not None and self._base is not None:
+            with self._refusals():
+                self._file.mux(self._stream.encode(None))
+                self._file.close()
+            self._segments.append(Segment(self._open_path, self._base))
+            self._file = None
+        return {
+            "frames": self.frames,
+            "end": self._end,
+            "segments": [[segment.path.name, segment.base] for segment in self._segments],
+        }
 
     def finish(self, audio: AudioTrack | None = None) -> None:
         """Complete the file at `path`.
@@ -114,22 +163,24 @@ class VideoWriter:
             InputError: the disk is full or refuses.
         """
         try:
-            with self._refusals():
-                self._file.mux(self._stream.encode(None))
-                self._file.close()
+            self.cut()
+            end = self._end * self._form.time_base
             with atomic_path(self.path) as whole, self._refusals():
-                remux(self._partial, whole, audio, self._end)
+                remux(self._segments, whole, audio, end)
         finally:
             self.discard()
 
     def discard(self) -> None:
-        """Stop and remove what was written under the temporary name."""
+        """Stop, and let go of the open segment."""
         try:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
         except (av.FFmpegError, OSError):
             pass  # a full disk says so again; the file goes anyway
         finally:
-            self._partial.unlink(missing_ok=True)
+            if self._file is not None:
+                self._open_path.unlink(missing_ok=True)
+            self._file = None
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:
@@ -158,12 +209,12 @@ def write_video(
     prepare_output(path, overwrite)
     writer: VideoWriter | None = None
     size: tuple[int, ...] = ()
+    work = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", suffix=".part", dir=path.parent))
     try:
         for number, image in enumerate(frames):
             if writer is None:
                 size = image.shape
-                form = VideoFormat(size[1], size[0], fps, 1 / fps, BT709, Fraction(1))
-                writer = VideoWriter(path, form)
+                writer = VideoWriter(path, VideoFormat(size[1], size[0], fps, 1 / fps, BT709), work)
             if image.shape != size:
                 raise InputError(f"{path}: frame {number} is {image.shape}, the first was {size}.")
             writer.write(_frame(image, number, fps))
@@ -173,6 +224,7 @@ def write_video(
     finally:
         if writer is not None:
             writer.discard()
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _frame(image: NDArray[np.uint8], number: int, fps: Fraction) -> av.VideoFrame:

@@ -71,7 +71,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> FaultyBackend:
 def no_thread_is_left() -> Iterator[None]:
     yield
     names = {thread.name for thread in threading.enumerate()}
-    assert not names & {"decode", "encode"}
+    assert not names & {"decode", "prepare", "results", "write overlay"}
 
 
 def frames_in(path: Path) -> int:

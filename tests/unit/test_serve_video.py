@@ -17,7 +17,7 @@ from cfcontra.serve.video.color import BT709, Color
 from cfcontra.serve.video.job import Task, plan
 from cfcontra.serve.video.overlay import YuvOverlay
 from cfcontra.serve.video.picture import Orientation, planes
-from cfcontra.serve.video.reader import RgbConverter
+from cfcontra.serve.video.shape import RgbConverter
 from cfcontra.visualize import overlay
 
 SPACE = LABEL_SPACES["camvid11"]

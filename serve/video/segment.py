@@ -1,0 +1,276 @@
+"""One video through the model: the entry point of the command, the web server and libraries."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from cfcontra.errors import InputError
+from cfcontra.files import prepare_output, prepare_output_folder
+from cfcontra.runtime import Backend
+
+from .checkpoint import Checkpoints
+from .codec import DEFAULT_CODEC
+from .pipeline import MaskFilter, Observer, Progress, Run, Stage
+from .reader import VideoReader
+from .sink import Context, Sink
+from .source import Source
+from .video_sink import VideoSink
+from .work import WorkFolder
+
+_LOG = logging.getLogger(__name__)
+_GPU_BATCH, _GPU_PIXELS = 8, 8 * 1920 * 1080
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """What was done to one video.
+
+    Attributes:
+        output: what was written first, None if nothing lasting.
+        outputs: all files and folders written.
+        frames: frames in them.
+        seconds: wall time this process took.
+        size: `(width, height)` of the frames as shown.
+        rate: frames per second of the video.
+        damaged: packets of the source that could not be decoded.
+        dropped: frames of a live source that were passed over.
+        resumed: frames that an earlier process had done.
+        stages: where the time went, by stage.
+    """
+
+    output: Path | None
+    outputs: tuple[Path, ...]
+    frames: int
+    seconds: float
+    size: tuple[int, int]
+    rate: Fraction
+    damaged: int
+    dropped: int = 0
+    resumed: int = 0
+    stages: Mapping[str, Stage] = field(default_factory=dict)
+
+    @property
+    def fps(self) -> float:
+        """Frames done per second of wall time."""
+        return (self.frames - self.resumed) / self.seconds
+
+
+def segment_video(
+    source: Path | Source,
+    output: Path,
+    backend: Backend,
+    *,
+    opacity: float = 0.5,
+    batch: int | None = None,
+    codec: str = DEFAULT_CODEC,
+    every: int = 1,
+    threads: int | None = None,
+    sinks: Sequence[Sink] = (),
+    filters: Sequence[MaskFilter] = (),
+    observers: Sequence[Observer] = (),
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+    overwrite: bool = False,
+) -> VideoReport:
+    """Write `source` with the model's classes coloured over it.
+
+    Frame count, timestamps and audio are kept; rotation is applied. Interrupted by
+    Ctrl-C, the frames done so far are finished into a playable file before
+    `KeyboardInterrupt` goes on; on any error nothing is left at `output`.
+
+    Args:
+        source: video file, or a source, which is closed here.
+        output: MP4 to write.
+        backend: the model.
+        opacity: share of the class colour, 0–1.
+        batch: frames per inference, None for 1 on a CPU and 8 on a GPU.
+        codec: name of the video encoder.
+        every: the model is asked about every how manieth frame.
+        threads: threads of decoder and encoder each, None for their own choice.
+        sinks: where results go besides.
+        filters: change masks on their way to all sinks, in order; for this video alone, as
+            they may remember what they saw.
+        observers: called with every result as the sinks get it, in a thread of the run.
+        progress: called with frames done and frames expected (None if unknown).
+        stop: set it, from any thread, to end the run soon; nothing is left then.
+        overwrite: whether an existing output may be replaced.
+
+    Raises:
+        InputError: the source cannot be read or the output cannot be written.
+        StoppedError: `stop` was set.
+    """
+    check_settings(opacity, batch, every)
+    if output.suffix.lower() != ".mp4":
+        raise InputError(f"{output}: the output is MP4; let its name end in .mp4.")
+    refuse_source_as_output(source, output)
+    opened = VideoReader(source, threads) if isinstance(source, Path) else source
+    return segment(
+        opened,
+        [VideoSink(output, "overlay", opacity, codec), *sinks],
+        backend,
+        batch=batch,
+        every=every,
+        threads=threads,
+        filters=filters,
+        observers=observers,
+        progress=progress,
+        stop=stop,
+        overwrite=overwrite,
+    )
+
+
+def segment(
+    source: Source,
+    sinks: Sequence[Sink],
+    backend: Backend,
+    *,
+    batch: int | None = None,
+    every: int = 1,
+    threads: int | None = None,
+    filters: Sequence[MaskFilter] = (),
+    observers: Sequence[Observer] = (),
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+    overwrite: bool = False,
+    resumable: bool = False,
+    resume: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> VideoReport:
+    """Take any source through the model into any sinks. See `segment_video` for the rest.
+
+    Args:
+        source: opened; closed here.
+        sinks: not opened; of different names, those with an `output` all in one folder.
+        backend: the model.
+        resumable: whether what is unfinished stays when something goes wrong, for a later
+            `resume`; otherwise it is removed.
+        resume: whether to go on with what an earlier call left; a new start if it left nothing.
+        settings: what must be the same to go on; plain data.
+    """
+    started = time.perf_counter()
+    outputs = tuple(sink.output for sink in sinks if sink.output is not None)
+    with source:
+        for output in outputs:
+            _prepare(output, overwrite or resume)
+        if not outputs:
+            run = _run(source, sinks, backend, None, batch, every, threads)
+            _start(run, filters, observers, progress, stop)
+            return _report(run, outputs, started, 0)
+        with WorkFolder(work_path(outputs[0]), settings or {}, resume) as work:
+            resumed = 0
+            if work.mark is not None:
+                source.skip_to(work.mark)
+                resumed = work.mark.frames
+                _LOG.info("%s: goes on at frame %d.", source.name, resumed)
+            try:
+                run = _run(source, sinks, backend, work, batch, every, threads)
+                run.frames = resumed
+                if resumable:
+                    run.checkpoints = Checkpoints(work, len(sinks))
+                _start(run, filters, observers, progress, stop)
+            except BaseException:
+                work.keep = resumable and work.mark is not None
+                raise
+            return _report(run, outputs, started, resumed)
+
+
+def _run(
+    source: Source,
+    sinks: Sequence[Sink],
+    backend: Backend,
+    work: WorkFolder | None,
+    batch: int | None,
+    every: int,
+    threads: int | None,
+) -> Run:
+    try:
+        for sink in sinks:
+            state = work.states.get(sink.name, {}) if work and work.mark else None
+            folder = work.path if work else None
+            sink.open(Context(source, backend, every, folder, state, threads))
+    except BaseException:
+        for sink in sinks:
+            sink.discard()
+        raise
+    size = batch or _batch_for(backend, source.format.width * source.format.height)
+    return Run(source, backend, sinks, 1 if source.live else size, every)
+
+
+def _start(
+    run: Run,
+    filters: Sequence[MaskFilter],
+    observers: Sequence[Observer],
+    progress: Progress | None,
+    stop: threading.Event | None,
+) -> None:
+    run.filters, run.observers = filters, observers
+    run.progress, run.stop = progress, stop
+    run()
+
+
+def _batch_for(backend: Backend, pixels: int) -> int:
+    if not backend.device.startswith("cuda"):
+        return 1
+    return max(1, min(_GPU_BATCH, _GPU_PIXELS // pixels))
+
+
+def _report(run: Run, outputs: tuple[Path, ...], started: float, resumed: int) -> VideoReport:
+    form = run.source.format
+    return VideoReport(
+        output=outputs[0] if outputs else None,
+        outputs=outputs,
+        frames=run.frames,
+        seconds=time.perf_counter() - started,
+        size=(form.width, form.height),
+        rate=form.rate,
+        damaged=run.source.damaged,
+        dropped=run.dropped,
+        resumed=resumed,
+        stages=run.stages,
+    )
+
+
+def work_path(output: Path) -> Path:
+    """Where the unfinished results of a video stand, by its first output."""
+    return output.with_name(f".{output.name}.part")
+
+
+def _prepare(output: Path, overwrite: bool) -> None:
+    if output.suffix:
+        prepare_output(output, overwrite)
+        return
+    if output.exists() and not overwrite:
+        raise InputError(f"{output}: exists already. Use --overwrite to replace it.")
+    prepare_output_folder(output.parent)
+
+
+def refuse_source_as_output(source: Path | Source, output: Path) -> None:
+    """Refuse to write over what is being read.
+
+    Raises:
+        InputError: they are the same file.
+    """
+    path = source if isinstance(source, Path) else Path(source.name)
+    if output.exists() and path.exists() and output.samefile(path):
+        raise InputError(f"{output}: is the source itself; choose another --output.")
+
+
+def check_settings(opacity: float, batch: int | None, every: int = 1) -> None:
+    """Refuse values out of range.
+
+    Raises:
+        InputError: opacity outside 0–1, or a batch or step below 1.
+    """
+    if not 0.0 <= opacity <= 1.0:
+        raise InputError(f"--opacity {opacity}: give a number from 0 to 1.")
+    if batch is not None and batch < 1:
+        raise InputError(f"--batch {batch}: give 1 or more.")
+    if every < 1:
+        raise InputError(f"--every {every}: give 1 or more.")
