@@ -1,9 +1,9 @@
-"""The progress bar over a video's frames."""
+"""The progress bar over a job's frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from types import TracebackType
 
 from rich.console import Console
 from rich.progress import (
@@ -24,20 +24,76 @@ class _Speed(ProgressColumn):
         return Text(f"{speed:.1f} fps" if speed else "", style="progress.data.speed")
 
 
-@contextmanager
-def frame_progress(title: str, console: Console) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a bar with frames, speed and time left; yields `update(done, expected)`."""
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Speed(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, expected: bar.update(
-            task, completed=done, total=max(done, expected) if expected else None
+class JobProgress:
+    """One bar over all frames of all videos, with speed and time left.
+
+    Frames that an earlier call has done count neither as done nor as expected, so that
+    speed and time left are those of the work that there is.
+
+    Args:
+        console: where to draw.
+        expected: for each video the number of its frames, None where it is not known.
+        resume: whether the first count of a video may be what was done before.
+    """
+
+    def __init__(
+        self, console: Console, expected: Sequence[int | None], resume: bool = False
+    ) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Speed(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
         )
+        self._expected, self._resume = list(expected), resume
+        self._finished = self._done = self._number = 0
+        self._before: int | None = None
+        self._task = self._bar.add_task("", total=None)
+
+    def __enter__(self) -> JobProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def begin(self, number: int, name: str) -> None:
+        """The next video.
+
+        Args:
+            number: from 1.
+            name: of the video.
+        """
+        count = len(self._expected)
+        self._number, self._done, self._before = number, 0, None
+        title = name if count == 1 else f"{number}/{count} {name}"
+        self._bar.update(self._task, description=title)
+
+    def update(self, done: int, expected: int | None) -> None:
+        """Frames of the video done so far and expected in all."""
+        if self._before is None:
+            self._before = done if self._resume else 0
+        self._done = done - self._before
+        rest = max(done, expected) - self._before if expected else None
+        self._expected[self._number - 1] = rest
+        self._show()
+
+    def end(self) -> None:
+        """The video is over, however it ended: what it did not do is expected no more."""
+        self._expected[self._number - 1] = self._done
+        self._finished += self._done
+        self._done = 0
+        self._show()
+
+    def _show(self) -> None:
+        known = [count for count in self._expected if count is not None]
+        total = sum(known) if len(known) == len(self._expected) else None
+        self._bar.update(self._task, completed=self._finished + self._done, total=total)

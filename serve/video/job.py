@@ -1,71 +1,105 @@
-"""Several videos in one go: which file becomes which, and what went wrong where."""
+"""Several videos in one go: which source becomes which files."""
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cfcontra.errors import InputError
 
-_SUFFIX = "-segmented"
+from .find import Found, find
+from .outputs import ENDINGS, require_ending
 
 
 @dataclass(frozen=True)
 class Task:
-    """One video and the file its overlay goes to."""
+    """One source and the files that its results go to.
 
-    source: Path
-    output: Path
+    Attributes:
+        found: the source.
+        outputs: kind of result → file, or folder of `png`.
+    """
+
+    found: Found
+    outputs: dict[str, Path]
+
+    @property
+    def source(self) -> Path:
+        return self.found.source
 
 
-def plan(sources: Iterable[str], output: Path | None) -> list[Task]:
+def plan(
+    sources: Iterable[str], output: Path | None, kinds: Sequence[str] = ("overlay",)
+) -> list[Task]:
     """Turn what the user named into tasks.
 
-    Without `output` the result stands beside each source as `NAME-segmented.mp4`; for
-    one source `output` is the file (or an existing folder to put it in), for several
-    the folder. Results of an earlier run that a pattern picks up are left out.
+    Without `output` results stand beside each source, as `NAME-segmented.mp4` and so on;
+    for one source and one kind `output` may be the file, otherwise it is a folder, in
+    which folders of sources are mirrored. Results of an earlier run among the sources are
+    left out.
 
     Raises:
-        InputError: a pattern matches nothing, or two results would have the same name.
+        InputError: a pattern or folder holds nothing, a result would be its own source, or two
+            results would have the same name.
     """
-    paths = _without_results(_expand(sources))
-    if output is not None and len(paths) == 1 and not output.is_dir():
-        return [Task(paths[0], output)]
-    if output is not None and len(paths) > 1 and output.suffix and not output.is_dir():
-        raise InputError(f"--output {output}: there are {len(paths)} sources; name a folder.")
-    tasks = [Task(path, (output or path.parent) / f"{path.stem}{_SUFFIX}.mp4") for path in paths]
-    taken: dict[Path, Path] = {}
-    for task in tasks:
-        other = taken.setdefault(task.output, task.source)
-        if other != task.source:
-            raise InputError(
-                f"{other} and {task.source} would both be written to {task.output}. "
-                "Segment them in two goes, or rename one."
-            )
+    found = _without_results(find(sources, output))
+    if output is not None and output.suffix and not output.is_dir():
+        tasks = [_into_file(found, output, kinds)]
+    else:
+        tasks = [_into_folder(entry, output, kinds) for entry in found]
+    _refuse_clashes(tasks)
     return tasks
 
 
-def _expand(sources: Iterable[str]) -> list[Path]:
-    found: dict[Path, None] = {}
-    for source in sources:
-        if Path(source).exists() or not glob.has_magic(source):
-            found[Path(source)] = None
+def _into_file(found: list[Found], output: Path, kinds: Sequence[str]) -> Task:
+    if len(found) > 1:
+        raise InputError(f"--output {output}: there are {len(found)} sources; name a folder.")
+    if len(kinds) > 1:
+        raise InputError(f"--output {output}: {' and '.join(kinds)} need a folder.")
+    if kinds[0] == "png":
+        raise InputError(f"--output {output}: pictures of masks need a folder.")
+    require_ending(kinds[0], output)
+    return Task(found[0], {kinds[0]: output})
+
+
+def _into_folder(entry: Found, output: Path | None, kinds: Sequence[str]) -> Task:
+    if output is None:
+        name = entry.relative.name if entry.source.is_dir() else entry.source.stem
+        base = entry.source.resolve().parent if entry.source.is_dir() else entry.source.parent
+        place = base / (name if str(entry.source) != "-" else str(entry.relative))
+    else:
+        place = output / entry.relative
+    return Task(entry, {kind: place.with_name(place.name + ENDINGS[kind]) for kind in kinds})
+
+
+def _refuse_clashes(tasks: list[Task]) -> None:
+    sources = {task.source.resolve() for task in tasks}
+    taken: dict[Path, Path] = {}
+    for task in tasks:
+        for output in task.outputs.values():
+            if output.resolve() in sources:
+                raise InputError(f"{output}: is the source itself; choose another --output.")
+            other = taken.setdefault(output, task.source)
+            if other != task.source:
+                raise InputError(
+                    f"{other} and {task.source} would both be written to {output}. "
+                    "Segment them in two goes, or rename one."
+                )
+
+
+def _without_results(found: list[Found]) -> list[Found]:
+    stems = {(entry.source.parent, entry.source.stem) for entry in found}
+    return [entry for entry in found if not _is_result(entry, stems)]
+
+
+def _is_result(entry: Found, stems: set[tuple[Path, str]]) -> bool:
+    """Whether a source's name is that of a result of another source beside it."""
+    for kind, ending in ENDINGS.items():
+        if kind == "png" and not entry.pictures:
             continue
-        matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a pattern of the user's
-        if not matches:
-            raise InputError(f"{source}: no file matches this pattern.")
-        found.update(dict.fromkeys(Path(match) for match in matches))
-    return list(found)
-
-
-def _without_results(paths: list[Path]) -> list[Path]:
-    stems = {(path.parent, path.stem) for path in paths}
-    return [
-        path
-        for path in paths
-        if not (
-            path.stem.endswith(_SUFFIX) and (path.parent, path.stem.removesuffix(_SUFFIX)) in stems
-        )
-    ]
+        stem = ending.removesuffix(Path(ending).suffix)
+        name = entry.source.stem
+        if name.endswith(stem) and (entry.source.parent, name.removesuffix(stem)) in stems:
+            return True
+    return False

@@ -18,18 +18,21 @@ PLANAR = frozenset({"yuv420p", "yuvj420p"})
 """Formats whose three planes are 8-bit luma and two quarter-size chroma planes."""
 
 
-def planes(frame: av.VideoFrame, channels: int = 1) -> list[NDArray[np.uint8]]:
-    """Writable views of the planes: of 4:2:0 `[H, W]` and `[ceil(H/2), ceil(W/2)]` twice.
+def plane_rows(plane: av.video.plane.VideoPlane, channels: int = 1) -> NDArray[np.uint8]:
+    """A writable view `[H, W · channels]` of an 8-bit plane.
 
     Args:
-        frame: 8-bit.
-        channels: samples of a pixel that lie side by side, such as 3 of `rgb24` `[H, 3·W]`.
+        plane: of a frame, whose rows may be padded.
+        channels: samples of a pixel that lie side by side, such as 3 of `rgb24`.
     """
-    views = []
-    for plane in frame.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
-        views.append(rows[: plane.height, : plane.width * channels])
-    return views
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
+    view: NDArray[np.uint8] = rows[: plane.height, : plane.width * channels]
+    return view
+
+
+def planes(frame: av.VideoFrame) -> list[NDArray[np.uint8]]:
+    """Writable views of planes 4:2:0: `[H, W]` and `[ceil(H/2), ceil(W/2)]` twice."""
+    return [plane_rows(plane) for plane in frame.planes]
 
 
 @dataclass(frozen=True)

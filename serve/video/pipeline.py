@@ -182,6 +182,8 @@ class Run:
 
     def _infer(self) -> None:
         done = self.frames
+        if done and self.progress is not None:
+            self.progress(done, self.source.expected)
         for batch in self._prepared():
             prediction = self.backend.predict(batch.images) if len(batch.images) else None
             self._batcher.give_back(batch)

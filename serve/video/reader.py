@@ -51,7 +51,7 @@ class VideoReader(Source):
             self._first = next(self._frames, None)
             if self._first is None:
                 raise InputError(f"{self.name}: not one frame in it can be decoded.")
-            self._shape = Shaper(self._first, self._stream, self.name)
+            self._shape = Shaper.of_stream(self._first, self._stream, self.name)
         except BaseException:
             self._container.close()
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import threading
 import time
@@ -11,12 +13,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+
 from cfcontra.errors import InputError
 from cfcontra.files import prepare_output, prepare_output_folder
 from cfcontra.runtime import Backend
 
 from .checkpoint import Checkpoints
 from .codec import DEFAULT_CODEC
+from .find import Found
 from .pipeline import MaskFilter, Observer, Progress, Run, Stage
 from .reader import VideoReader
 from .sink import Context, Sink
@@ -235,6 +240,21 @@ def _report(run: Run, outputs: tuple[Path, ...], started: float, resumed: int) -
         resumed=resumed,
         stages=run.stages,
     )
+
+
+def fingerprint(found: Found, backend: Backend) -> dict[str, Any]:
+    """What shows that source, model and encoders are those of an earlier call, as plain data."""
+    if found.pictures:
+        about: list[Any] = [path.name for path in found.pictures]
+    else:
+        stat = found.source.stat() if found.source.exists() else None
+        about = [stat.st_size, stat.st_mtime_ns] if stat else []
+    model = json.dumps([backend.metadata.to_dict(), backend.runtime], sort_keys=True, default=str)
+    return {
+        "the source": hashlib.sha256(json.dumps(about).encode()).hexdigest(),
+        "the model": hashlib.sha256(model.encode()).hexdigest(),
+        "the version of PyAV": av.__version__,
+    }
 
 
 def work_path(output: Path) -> Path:

@@ -10,7 +10,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from .color import Color
-from .picture import PLANAR, Orientation, planes
+from .picture import PLANAR, Orientation, plane_rows
 from .source import DEFAULT_RATE, VideoFormat
 
 
@@ -22,25 +22,38 @@ class Shaper:
 
     Args:
         first: the first frame decoded.
-        stream: where it came from.
         name: of the source, for messages.
+        rate: frames per second.
+        time_base: unit of the timestamps in seconds.
+        aspect: width of a pixel over its height, as stored.
 
     Attributes:
         format: what all frames are brought to.
     """
 
-    def __init__(self, first: av.VideoFrame, stream: av.VideoStream, name: str) -> None:
+    def __init__(
+        self,
+        first: av.VideoFrame,
+        name: str,
+        rate: Fraction,
+        time_base: Fraction,
+        aspect: Fraction = Fraction(1),
+    ) -> None:
         self._orientation = Orientation.of(first, name)
         self._size = (first.width, first.height)
         self._color = Color.of(first)
         self._reformatter = VideoReformatter()
-        rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
-        aspect = stream.sample_aspect_ratio or Fraction(1)
         width, height = self._size
         if self._orientation.transposed:
             width, height, aspect = height, width, 1 / aspect
-        time_base = stream.time_base or 1 / rate
         self.format = VideoFormat(width, height, rate, time_base, self._color, aspect)
+
+    @classmethod
+    def of_stream(cls, first: av.VideoFrame, stream: av.VideoStream, name: str) -> Shaper:
+        """For the frames of a stream, whose first is given."""
+        rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        return cls(first, name, rate, stream.time_base or 1 / rate, aspect)
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The frame in the format; itself where nothing is to do. Its times are not set."""
@@ -78,5 +91,5 @@ class RgbConverter:
         converted = self._reformatter.reformat(image, format="rgb24", threads=1)
         if out is None:
             out = np.empty((image.height, image.width, 3), np.uint8)
-        out.reshape(image.height, -1)[:] = planes(converted, channels=3)[0]
+        out.reshape(image.height, -1)[:] = plane_rows(converted.planes[0], 3)
         return out

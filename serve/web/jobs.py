@@ -178,7 +178,7 @@ class Jobs:
             shutil.rmtree(job.folder, ignore_errors=True)
 
     def _segment(self, job: Job, source: Path, model: ServedModel, opacity: float) -> None:
-        from ..video.pipeline import segment_video
+        from ..video.segment import segment_video
 
         limits, begun = self._limits, time.monotonic()
 

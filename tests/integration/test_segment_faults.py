@@ -229,7 +229,7 @@ BAD: list[tuple[list[str], str]] = [
     (["empty.mp4"], "empty.mp4: not a readable video"),
     (["picture.png"], "picture.png: not a video"),
     (["sound.m4a"], "sound.m4a: has no video stream"),
-    (["folder"], "folder: is a folder"),
+    (["folder"], "folder: holds neither videos nor pictures"),
     (["drive.mp4", "--output", "drive.mp4", "--overwrite"], "is the source itself"),
     (["drive.mp4", "--output", "out.mkv"], "let its name end in .mp4"),
     (["drive.mp4", "--output", "text.mp4/out.mp4"], "cannot be written"),

@@ -1,0 +1,203 @@
+"""The body of `cfcontra-segment`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cfcontra.command import console, notes, set_up_logging
+from cfcontra.errors import CfcontraError, InputError, system_reason
+
+from .segment_parser import parser
+
+if TYPE_CHECKING:
+    from cfcontra.runtime import Backend
+
+    from .progress import JobProgress
+    from .video.job import Task
+    from .video.segment import VideoReport
+    from .video.sink import Sink
+    from .video.sources import SourceOptions
+
+_LOG = logging.getLogger(__name__)
+
+
+def run(argv: list[str]) -> None:
+    """Segment what the arguments name.
+
+    Raises:
+        CfcontraError: nothing could be started, or some of it failed.
+    """
+    arguments = parser().parse_args(argv)
+    set_up_logging(arguments)
+    from .video.codec import find_encoder
+    from .video.job import plan
+    from .video.outputs import parse_kinds, unfit_for_standard_output
+    from .video.segment import check_settings
+
+    check_settings(arguments.opacity, arguments.batch, arguments.every)
+    find_encoder(arguments.codec)
+    if arguments.resume and arguments.overwrite:
+        raise InputError("--resume and --overwrite: one goes on, the other starts over; choose.")
+    kinds = parse_kinds(arguments.write)
+    options = _source_options(arguments)
+    to_pipe = arguments.output == "-"
+    if to_pipe and (reason := unfit_for_standard_output(kinds)) is not None:
+        raise InputError(reason)
+    output = Path(arguments.output) if arguments.output and not to_pipe else None
+    tasks = plan(arguments.sources, output, kinds)
+    if to_pipe:
+        if len(tasks) > 1:
+            raise InputError(f"--output -: there are {len(tasks)} sources; name one.")
+        tasks = [replace(tasks[0], outputs={})]
+    _Job(arguments, kinds, options, tasks).run()
+
+
+def _source_options(arguments: argparse.Namespace) -> SourceOptions:
+    from .video.sources import SourceOptions, parse_rate, parse_size
+
+    raw = None if arguments.raw is None else parse_size(arguments.raw, "--raw")
+    if raw is not None and "-" not in arguments.sources:
+        raise InputError("--raw: is about standard input; name - as the source.")
+    return SourceOptions(raw, arguments.pixels, parse_rate(arguments.rate), arguments.threads)
+
+
+class _Job:
+    """All that one call of the command does."""
+
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        kinds: tuple[str, ...],
+        options: SourceOptions,
+        tasks: list[Task],
+    ) -> None:
+        self._arguments, self._kinds, self._options = arguments, kinds, options
+        self._tasks = tasks
+        self._console = notes if arguments.output == "-" else console
+
+    def run(self) -> None:
+        tasks = [task for task in self._tasks if not self._is_done(task)]
+        if not tasks:
+            return
+        failures: list[str] = []
+        backend = _open_backend(self._arguments)
+        with ExitStack() as stack:
+            progress = self._progress(stack, tasks)
+            for number, task in enumerate(tasks, start=1):
+                if progress is not None:
+                    progress.begin(number, task.source.name)
+                try:
+                    report = self._segment(task, backend, progress)
+                except CfcontraError as error:
+                    failure = str(error)
+                    if len(self._tasks) == 1:
+                        raise
+                except BrokenPipeError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - the other videos go on
+                    _LOG.debug("%s", task.source, exc_info=True)
+                    failure = f"{task.source}: {type(error).__name__}: {system_reason(error)}"
+                else:
+                    self._print(report, task)
+                    continue
+                finally:
+                    if progress is not None:
+                        progress.end()
+                failures.append(failure)
+                if len(self._tasks) > 1:
+                    notes.print(failure, style="red", markup=False, soft_wrap=True)
+        if failures:
+            raise InputError(_summary(failures, len(self._tasks)))
+
+    def _is_done(self, task: Task) -> bool:
+        """Whether an earlier call has finished it, and `--resume` may pass it over."""
+        from .video.segment import work_path
+        from .video.work import WorkFolder
+
+        outputs = list(task.outputs.values())
+        if not self._arguments.resume or not all(output.exists() for output in outputs):
+            return False
+        if not outputs or WorkFolder.can_resume(work_path(outputs[0])):
+            return False
+        self._console.print(f"{outputs[0]}: done already", markup=False, soft_wrap=True)
+        return True
+
+    def _progress(self, stack: ExitStack, tasks: list[Task]) -> JobProgress | None:
+        if self._arguments.quiet or not notes.is_terminal:
+            return None
+        from .progress import JobProgress
+        from .video.sources import expected_frames
+
+        expected = [expected_frames(task.found) for task in tasks]
+        return stack.enter_context(JobProgress(notes, expected, self._arguments.resume))
+
+    def _segment(self, task: Task, backend: Backend, progress: JobProgress | None) -> VideoReport:
+        from .video.segment import segment
+        from .video.sources import open_source
+
+        arguments = self._arguments
+        return segment(
+            open_source(task.found, self._options),
+            self._sinks(task),
+            backend,
+            batch=arguments.batch,
+            every=arguments.every,
+            threads=arguments.threads,
+            progress=progress.update if progress is not None else None,
+            overwrite=arguments.overwrite,
+            resumable=True,
+            resume=arguments.resume,
+            settings=self._settings(task, backend),
+        )
+
+    def _sinks(self, task: Task) -> list[Sink]:
+        from .video.outputs import make_sinks, sink_for_standard_output
+
+        arguments = self._arguments
+        if arguments.output == "-":
+            return [sink_for_standard_output(self._kinds[0], arguments.opacity, arguments.pixels)]
+        return make_sinks(task.outputs, arguments.opacity, arguments.codec)
+
+    def _settings(self, task: Task, backend: Backend) -> dict[str, object]:
+        """What must not have changed for `--resume`, in the words of the command."""
+        from .video.segment import fingerprint
+
+        arguments = self._arguments
+        return {
+            "--write": sorted(self._kinds),
+            "--opacity": arguments.opacity,
+            "--codec": arguments.codec,
+            "--every": arguments.every,
+            **fingerprint(task.found, backend),
+        }
+
+    def _print(self, report: VideoReport, task: Task) -> None:
+        where = ", ".join(map(str, report.outputs)) or str(task.source)
+        resumed = f" ({report.resumed} of them before)" if report.resumed else ""
+        every = self._arguments.every
+        asked = f", masks of every {every} carried on" if every > 1 else ""
+        self._console.print(
+            f"{where}: {report.frames} frames{resumed} in {report.seconds:.1f} s, "
+            f"{report.fps:.1f} fps{asked}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _open_backend(arguments: argparse.Namespace) -> Backend:
+    from cfcontra.runtime import open_backend
+
+    return open_backend(arguments.model, arguments.device, arguments.threads, arguments.runtime)
+
+
+def _summary(failures: list[str], tasks: int) -> str:
+    if tasks == 1:
+        return failures[0]
+    return f"{len(failures)} of {tasks} videos failed:\n" + "\n".join(
+        f"  {failure}" for failure in failures
+    )

@@ -1,0 +1,100 @@
+"""The arguments of `cfcontra-segment`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cfcontra.command import Parser
+
+
+def parser() -> Parser:
+    """The command's parser."""
+    parser = Parser(
+        "segment",
+        "Take videos through a model. Writes them with the model's classes coloured over them, as "
+        "H.264 MP4 that browsers play, with timestamps, rotation and sound kept; or masks, as "
+        "video, pictures or text.",
+    )
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="video files, patterns, folders of videos or of pictures, or - for standard input",
+    )
+    parser.add_argument("--model", type=Path, required=True, help="a model.pt or an exported .onnx")
+    _add_results(parser)
+    _add_speed(parser)
+    parser.add_device()
+    parser.add_runtime()
+    return parser
+
+
+def _add_results(parser: Parser) -> None:
+    group = parser.add_argument_group("results")
+    group.add_argument(
+        "--output",
+        metavar="PATH",
+        help="file for one result, folder for several, - for standard output (default: beside "
+        "each source)",
+    )
+    group.add_argument(
+        "--write",
+        default="overlay",
+        metavar="KINDS",
+        help="what to write, separated by commas: overlay, side-by-side and mask are videos, png "
+        "indexed pictures of masks, jsonl lines with masks and figures (default: overlay)",
+    )
+    group.add_argument(
+        "--opacity",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="of the class colours, 0 to 1 (default: 0.5)",
+    )
+    group.add_argument(
+        "--codec",
+        default="libx264",
+        metavar="NAME",
+        help="video encoder, e.g. libx265, libsvtav1, h264_nvenc (default: libx264)",
+    )
+    group.add_argument(
+        "--overwrite", action="store_true", help="replace what is at the output place"
+    )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a job that was interrupted: pass over what is done, and continue in the "
+        "middle of what is not",
+    )
+    raw = parser.add_argument_group("raw frames and pictures")
+    raw.add_argument(
+        "--raw",
+        metavar="WxH",
+        help="standard input holds raw frames of this size (default: a video stream)",
+    )
+    raw.add_argument(
+        "--pixels",
+        choices=["rgb24", "bgr24", "gray", "yuv420p", "nv12"],
+        default="rgb24",
+        help="layout of raw frames on standard input and output (default: rgb24)",
+    )
+    raw.add_argument(
+        "--rate",
+        default="25",
+        metavar="FPS",
+        help="of raw frames and of pictures, e.g. 30000/1001 (default: 25)",
+    )
+
+
+def _add_speed(parser: Parser) -> None:
+    group = parser.add_argument_group("speed")
+    group.add_argument(
+        "--batch", type=int, metavar="N", help="frames per inference (default: 1, on a GPU 8)"
+    )
+    group.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="ask the model about every Nth frame; the others get the last mask (default: 1)",
+    )

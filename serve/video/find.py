@@ -1,0 +1,131 @@
+"""Finding the videos and picture folders behind what the user named."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cfcontra.errors import InputError
+
+STANDARD_INPUT = "-"
+VIDEOS = frozenset(
+    f".{ending}"
+    for ending in (
+        *("mp4", "m4v", "mov", "mkv", "webm", "avi", "wmv", "asf", "flv", "3gp", "ogv", "mxf"),
+        *("ts", "mts", "m2ts", "mpg", "mpeg", "vob", "mjpeg", "mjpg", "h264", "264", "hevc"),
+        *("h265", "265", "ivf", "y4m", "nut", "dav"),
+    )
+)
+"""Endings by which videos are found in a folder; a file named as such may have any."""
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True)
+class Found:
+    """One source.
+
+    Attributes:
+        source: a video file, a folder of pictures, or `-`.
+        relative: where its results go below an output folder, without ending.
+        pictures: the folder's pictures in order; empty for a video.
+    """
+
+    source: Path
+    relative: Path
+    pictures: tuple[Path, ...] = ()
+
+
+def find(sources: Iterable[str], output: Path | None = None) -> list[Found]:
+    """Turn what the user named into sources: files, patterns, folders, `-`.
+
+    A folder stands for the videos in it and below it, or, if there are none, for each
+    folder of pictures. Hidden files are passed over, and so is what lies in `output`.
+
+    Args:
+        sources: as typed. Of several folders each keeps its name in `relative`.
+        output: folder that results go to.
+
+    Raises:
+        InputError: a pattern or a folder holds nothing.
+    """
+    named = list(sources)
+    found: dict[Path, Found] = {}
+    for source in named:
+        for entry in _expand(source, len(named) > 1, output):
+            found.setdefault(entry.source, entry)
+    return list(found.values())
+
+
+def _expand(source: str, several: bool, output: Path | None) -> Iterator[Found]:
+    path = Path(source)
+    if path.is_dir():
+        entries = _in_folder(path, output)
+        if not entries:
+            raise InputError(f"{path}: holds neither videos nor pictures.")
+        for entry in entries:
+            yield Found(
+                entry.source,
+                path.resolve().name / entry.relative if several else entry.relative,
+                entry.pictures,
+            )
+    elif source == STANDARD_INPUT:
+        yield Found(path, Path("stdin"))
+    elif path.exists() or not glob.has_magic(source):
+        yield Found(path, Path(path.stem))
+    else:
+        yield from _matching(source, output)
+
+
+def _matching(pattern: str, output: Path | None) -> Iterator[Found]:
+    matches = sorted(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207 - the user's own
+    base = Path(*_before_magic(Path(pattern).parts))
+    files = [path for path in matches if path.is_file() and not _inside(path, output, base)]
+    if not files:
+        raise InputError(f"{pattern}: no file matches this pattern.")
+    for path in files:
+        yield Found(path, path.relative_to(base).with_suffix(""))
+
+
+def _before_magic(parts: tuple[str, ...]) -> Iterator[str]:
+    for part in parts[:-1]:
+        if glob.has_magic(part):
+            return
+        yield part
+
+
+def _in_folder(folder: Path, output: Path | None) -> list[Found]:
+    videos: list[Found] = []
+    pictures: list[Found] = []
+    for place, names, files in os.walk(folder):
+        here = Path(place)
+        names[:] = sorted(
+            name for name in names if name[0] != "." and not _inside(here / name, output, folder)
+        )
+        shown = [here / name for name in files if name[0] != "."]
+        for path in sorted(shown, key=_natural):
+            if path.suffix.lower() in VIDEOS:
+                videos.append(Found(path, path.relative_to(folder).with_suffix("")))
+        stills = sorted((p for p in shown if p.suffix.lower() in PICTURES), key=_natural)
+        if stills:
+            relative = here.relative_to(folder) if here != folder else Path(here.resolve().name)
+            pictures.append(Found(here, relative, tuple(stills)))
+    return videos or pictures
+
+
+def _inside(path: Path, output: Path | None, base: Path) -> bool:
+    """Whether `path` lies in an output folder that itself lies among the sources."""
+    if output is None:
+        return False
+    results, sources = output.resolve(), base.resolve()
+    below = results != sources and results.is_relative_to(sources)
+    return below and path.resolve().is_relative_to(results)
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sorts `frame10` behind `frame9`."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

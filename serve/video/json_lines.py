@@ -1,0 +1,145 @@
+"""Masks and figures as JSON lines: one for the video, then one for each frame."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from cfcontra.errors import InputError
+from cfcontra.files import describe_os_error
+from cfcontra.rle import encode_masks
+
+from .sink import Context, Segmented, Sink
+
+_SCORES = ("mean_confidence", "mean_entropy", "prototype_distance")
+_PART = "masks.jsonl"
+
+
+class JsonLinesSink(Sink):
+    """Writes what the model says as text.
+
+    The first line describes the video (`type` is `video`): source, size, frame rate, model,
+    classes. Each further line is a frame: its number and time, `carried` if its mask is an
+    earlier frame's, mean confidence, the model's scores where it gives them, and for each
+    class in sight its area in pixels, its share of the frame and its mask in COCO's
+    run-length encoding.
+
+    Args:
+        output: the file; None for standard output.
+    """
+
+    name = "jsonl"
+
+    def __init__(self, output: Path | None) -> None:
+        self.output = output
+        self._file: IO[bytes] | None = None
+        self._last: tuple[Any, list[dict[str, Any]], float] | None = None
+
+    def open(self, context: Context) -> None:
+        self._classes = context.backend.metadata.label_space.classes
+        if self.output is None:
+            self._file = os.fdopen(os.dup(1), "wb")
+        else:
+            assert context.work is not None
+            self._part = context.work / _PART
+            self._open_part(context.state)
+        if context.state is None:
+            self._line(_about(context))
+
+    def _open_part(self, state: dict[str, Any] | None) -> None:
+        assert self.output is not None
+        try:
+            if state is not None and not self._part.exists():  # it had been finished already
+                self.output.replace(self._part)
+            self._file = self._part.open("ab" if state else "wb")
+            if state is not None:
+                self._file.truncate(state["bytes"])
+        except OSError as error:
+            raise InputError(describe_os_error(error, self.output)) from error
+
+    def write(self, result: Segmented) -> None:
+        frame = result.frame
+        classes, confidence = self._encoded(result)
+        line: dict[str, Any] = {
+            "type": "frame",
+            "frame": frame.index,
+            "time": round(frame.seconds, 6),
+        }
+        if frame.name:
+            line["name"] = frame.name
+        line["carried"] = result.carried
+        line["confidence"] = confidence
+        if result.scores is not None:
+            values = (round(float(score), 6) for score in result.scores)
+            line |= dict(zip(_SCORES, values, strict=True))
+        self._line(line | {"classes": classes})
+
+    def _encoded(self, result: Segmented) -> tuple[list[dict[str, Any]], float]:
+        if self._last is not None and self._last[0] is result.mask:
+            return self._last[1], self._last[2]
+        pixels = result.mask.size
+        classes = [
+            {**entry, "share": round(entry["area"] / pixels, 6)}
+            for entry in encode_masks(result.mask, self._classes)
+        ]
+        confidence = round(float(np.mean(result.confidence)) / 255, 4)
+        self._last = (result.mask, classes, confidence)
+        return classes, confidence
+
+    def _line(self, content: dict[str, Any]) -> None:
+        assert self._file is not None
+        data = json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n"
+        try:
+            self._file.write(data.encode())
+            if self.output is None:
+                self._file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise InputError(describe_os_error(error, self._place())) from error
+
+    def checkpoint(self) -> dict[str, Any]:
+        assert self._file is not None
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise InputError(describe_os_error(error, self._place())) from error
+        return {"bytes": self._file.tell()}
+
+    def finish(self) -> None:
+        assert self._file is not None
+        try:
+            self._file.close()
+            if self.output is not None:
+                self._part.replace(self.output)
+        except OSError as error:
+            raise InputError(describe_os_error(error, self._place())) from error
+
+    def discard(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # what could not be written goes anyway
+                self._file.close()
+
+    def _place(self) -> Path:
+        return self.output or Path("standard output")
+
+
+def _about(context: Context) -> dict[str, Any]:
+    form, metadata = context.source.format, context.backend.metadata
+    return {
+        "type": "video",
+        "source": Path(context.source.name).name,
+        "size": [form.height, form.width],
+        "rate": f"{form.rate.numerator}/{form.rate.denominator}",
+        "every": context.every,
+        "model": metadata.model.get("name", ""),
+        "checkpoint_sha256": metadata.checkpoint_sha256,
+        "label_space": metadata.label_space.name,
+        "classes": list(metadata.label_space.classes),
+    }

@@ -1,0 +1,67 @@
+"""Masks as pictures: one indexed PNG per frame, with the classes' colours as its palette."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from cfcontra.errors import InputError
+from cfcontra.files import describe_os_error
+
+from .sink import Context, Segmented, Sink
+
+_PART, _REPLACED = "masks", "replaced"
+_COMPRESSION = 1  # of 9: half the time of the default for a few per cent of the size
+
+
+class MaskPicturesSink(Sink):
+    """Writes `000000.png`, `000001.png`, … whose pixel values are train ids.
+
+    Frames that were pictures keep their names. The folder gets its name when it is
+    complete.
+
+    Args:
+        output: the folder.
+    """
+
+    name = "png"
+
+    def __init__(self, output: Path) -> None:
+        self.output: Path = output
+
+    def open(self, context: Context) -> None:
+        assert context.work is not None
+        self._palette = context.backend.metadata.label_space.palette().tobytes()
+        self._part, self._replaced = context.work / _PART, context.work / _REPLACED
+        try:
+            if context.state is not None and not self._part.exists():  # it had been finished
+                self.output.replace(self._part)
+            self._part.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(describe_os_error(error, self.output)) from error
+
+    def write(self, result: Segmented) -> None:
+        picture = Image.fromarray(result.mask)
+        picture.putpalette(self._palette)
+        name = result.frame.name or f"{result.frame.index:06d}"
+        path = self._part / f"{name}.png"
+        try:
+            picture.save(path, compress_level=_COMPRESSION)
+        except OSError as error:
+            raise InputError(describe_os_error(error, self.output)) from error
+
+    def checkpoint(self) -> dict[str, Any]:
+        return {}  # pictures behind the place are written again, under the same names
+
+    def finish(self) -> None:
+        try:
+            if self.output.exists():
+                self.output.replace(self._replaced)
+            self._part.replace(self.output)
+        except OSError as error:
+            raise InputError(describe_os_error(error, self.output)) from error
+
+    def discard(self) -> None:
+        pass  # what is not finished goes with the work folder

@@ -1,0 +1,98 @@
+"""Opening what a task names as a source."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from cfcontra.errors import InputError
+
+from .find import STANDARD_INPUT, Found
+from .picture_folder import PictureFolder
+from .pipe import Pipe
+from .raw import RawReader
+from .reader import VideoReader
+from .source import DEFAULT_RATE, Source
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How sources are read that do not say it themselves.
+
+    Attributes:
+        raw_size: `(width, height)` of raw frames on standard input; None for a container there.
+        pixels: layout of raw frames, one of `raw.PIXELS`.
+        rate: frames per second of raw frames and of folders of pictures.
+        threads: decoding threads, None for one per core.
+    """
+
+    raw_size: tuple[int, int] | None = None
+    pixels: str = "rgb24"
+    rate: Fraction = DEFAULT_RATE
+    threads: int | None = None
+
+
+def open_source(found: Found, options: SourceOptions) -> Source:
+    """Open a source.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if found.pictures:
+        return PictureFolder(found.source, found.pictures, options.rate)
+    if found.source != Path(STANDARD_INPUT):
+        return VideoReader(found.source, options.threads)
+    pipe = Pipe(sys.stdin.fileno())
+    if options.raw_size is not None:
+        return RawReader(pipe, options.raw_size, options.rate, options.pixels)
+    return VideoReader(pipe, options.threads)
+
+
+def expected_frames(found: Found) -> int | None:
+    """How many frames a source says it has, without decoding any; None if it does not."""
+    if found.pictures:
+        return len(found.pictures)
+    if not found.source.is_file():
+        return None
+    try:
+        with av.open(f"file:{found.source}") as container:
+            stream = container.streams.video[0]
+            rate = stream.average_rate
+            if stream.frames or rate is None:
+                return stream.frames or None
+            if stream.duration is not None and stream.time_base is not None:
+                return round(stream.duration * stream.time_base * rate)
+            return round(container.duration / av.time_base * rate) if container.duration else None
+    except (av.FFmpegError, OSError, ValueError, IndexError):
+        return None  # opening it will say why
+
+
+def parse_size(text: str, option: str) -> tuple[int, int]:
+    """Read `WIDTHxHEIGHT`.
+
+    Raises:
+        InputError: another form, or not positive.
+    """
+    first, _, second = text.lower().partition("x")
+    if first.isdecimal() and second.isdecimal() and int(first) and int(second):
+        return int(first), int(second)
+    raise InputError(f"{option} {text}: give width and height in pixels, such as 960x540.")
+
+
+def parse_rate(text: str) -> Fraction:
+    """Read frames per second: `25`, `29.97` or `30000/1001`.
+
+    Raises:
+        InputError: another form, or out of reach.
+    """
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise InputError(f"--rate {text}: give frames per second, such as 25 or 30000/1001.")
+    return rate.limit_denominator(100_000)
