@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
-
 import gradio as gr
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from .api.app import build_api
+from .guard import guard
+from .metrics import Metrics
 from .page import build_page
 from .page_gate import PageGate
 from .state import ServerState
 from .theme import CSS, theme
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
-
-def build_app(state: ServerState) -> Any:
+def build_app(state: ServerState) -> ASGIApp:
     """An ASGI application with the page at `/` and REST at `/v1`.
 
     Args:
         state: models, jobs and settings; its owner closes it.
     """
+    metrics = Metrics(state.models, state.jobs)
     page = _page_app(state)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with page.router.lifespan_context(page):
-            yield
-
-    api = build_api(state, lifespan)
-    return PageGate(api, page)
+    api = build_api(state, metrics, page)
+    return guard(PageGate(api, page), state.settings, state.scratch, metrics)
 
 
 def _page_app(state: ServerState) -> FastAPI:

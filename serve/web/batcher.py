@@ -42,7 +42,7 @@ class Batcher:
         workers: runs at the same time.
         max_batch: frames in one run; a caller's own frames are never split.
         queue: frames that may wait; more raise `Busy`.
-        on_batch: called with the frames and the seconds of every run.
+        on_batch: called with the result and the seconds of every run.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Batcher:
         workers: int = 1,
         max_batch: int = 1,
         queue: int = 128,
-        on_batch: Callable[[int, float], None] | None = None,
+        on_batch: Callable[[Prediction, float], None] | None = None,
     ) -> None:
         self._backend, self._max_batch, self._queue = backend, max_batch, queue
         self.on_batch = on_batch
@@ -159,7 +159,7 @@ class Batcher:
                 item.future.set_exception(error)
             return
         if self.on_batch is not None:
-            self.on_batch(len(together), time.perf_counter() - started)
+            self.on_batch(prediction, time.perf_counter() - started)
         start = 0
         for item in items:
             stop = start + len(item.frames)

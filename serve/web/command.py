@@ -7,6 +7,8 @@ from pathlib import Path
 from cfcontra.command import Parser, console, set_up_logging
 from cfcontra.errors import InputError
 
+from .flags import add_settings, settings_from
+
 QUICKSTART_MODEL = Path("runs/quickstart/model.onnx")
 
 
@@ -24,6 +26,7 @@ def run_demo(argv: list[str]) -> None:
     parser.add_argument("--port", type=int, default=7860, help="(default: 7860)")
     parser.add_device()
     parser.add_runtime()
+    add_settings(parser)
     arguments = parser.parse_args(argv)
     set_up_logging(arguments)
     named: list[str] = arguments.models
@@ -35,12 +38,12 @@ def run_demo(argv: list[str]) -> None:
             )
         named = [str(QUICKSTART_MODEL)]
 
+    from .log import log_requests
     from .models import Models, name_models
     from .server import claim_port, serve
-    from .settings import Settings
 
     paths = name_models(named)
-    settings = Settings()
+    settings = settings_from(arguments)
     claimed = claim_port(arguments.host, arguments.port)
     from cfcontra.runtime import open_backend
 
@@ -49,4 +52,6 @@ def run_demo(argv: list[str]) -> None:
         for name, path in paths.items()
     }
     models = Models.of(backends, settings.max_batch, settings.limits.queue)
+    if settings.log is not None and not arguments.quiet:
+        log_requests(settings.log)
     serve(models, settings, claimed, lambda url: console.print(f"open {url}   (Ctrl-C ends it)"))

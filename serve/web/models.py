@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -45,13 +45,13 @@ class ServedModel(Backend):
         self.name, self.path = name, path
         self.metadata: ModelMetadata = backend.metadata
         self.device, self.runtime = backend.device, backend.runtime
+        self.gives_frame_scores = backend.gives_frame_scores
         on_cpu = backend.device == "cpu"
         self.batcher = Batcher(
             backend,
             max_batch=max_batch or (_CPU_BATCH if on_cpu else _GPU_BATCH),
             queue=queue,
         )
-        self.on_prediction: Callable[[Prediction], None] | None = None
 
     def submit(self, frames: NDArray[np.uint8]) -> Future[Prediction]:
         """Hand frames RGB uint8 `[N, H, W, 3]` in.

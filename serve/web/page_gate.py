@@ -40,8 +40,11 @@ class PageGate:
         self._api, self._page = api, page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        chosen = self._page if _is_page(scope) else self._api
-        await chosen(scope, receive, send)
+        if not _is_page(scope):
+            await self._api(scope, receive, send)
+            return
+        scope.setdefault("state", {})["part"] = "page"
+        await self._page(scope, receive, send)
 
 
 def _is_page(scope: Scope) -> bool:

@@ -16,6 +16,7 @@ class Limits:
         image_bytes: size of an uploaded picture's file.
         image_pixels: pixels of a picture, by its header.
         batch_files: pictures in one call.
+        batch_bytes: their size, all together.
         video_bytes: size of an uploaded video's file.
         video_pixels: pixels of one frame of a video.
         video_frames: frames of a video.
@@ -25,6 +26,7 @@ class Limits:
         kept_seconds: time after which uploads and results are deleted.
         stored_bytes: all uploads and results together.
         queue: pictures that may wait for a model, all models together.
+        held_bytes: pictures' files that are held in memory at once.
         request_seconds: time a picture may take, all in all.
         pixels_in_work: pixels of all decoded pictures that are held at once.
     """
@@ -32,6 +34,7 @@ class Limits:
     image_bytes: int = 20 * MEGABYTE
     image_pixels: int = 40_000_000
     batch_files: int = 32
+    batch_bytes: int = 100 * MEGABYTE
     video_bytes: int = 2000 * MEGABYTE
     video_pixels: int = 4096 * 2304
     video_frames: int = 200_000
@@ -41,6 +44,7 @@ class Limits:
     kept_seconds: int = 3600
     stored_bytes: int = 8000 * MEGABYTE
     queue: int = 128
+    held_bytes: int = 500 * MEGABYTE
     request_seconds: float = 30.0
     pixels_in_work: int = 100_000_000
 

@@ -1,0 +1,76 @@
+"""What the OpenAPI document says beyond what FastAPI finds by itself."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..problems import MEDIA_TYPE
+
+
+class ProblemAnswer(BaseModel):
+    """An error, as RFC 9457 says."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Content Too Large"])
+    status: int = Field(examples=[413])
+    detail: str = Field(examples=["Up to 20 MB are taken here."])
+    request_id: str | None = Field(default=None, examples=["b1946ac92492d234"])
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Documented errors by status."""
+    schema = {"$ref": "#/components/schemas/ProblemAnswer"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def binary() -> dict[str, Any]:
+    """A media type's entry for bytes."""
+    return {"schema": {"type": "string", "format": "binary"}}
+
+
+def _form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
+    properties = {field: schema}
+    return {"schema": {"type": "object", "properties": properties, "required": [field]}}
+
+
+_FILE = {"type": "string", "format": "binary"}
+
+PICTURE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "image/*": binary(),
+            "application/octet-stream": binary(),
+            "multipart/form-data": _form("file", _FILE),
+        },
+    }
+}
+BATCH_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": _form("files", {"type": "array", "items": _FILE, "minItems": 1})
+        },
+    }
+}
+VIDEO_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "video/*": binary(),
+            "application/octet-stream": binary(),
+            "multipart/form-data": _form("file", _FILE),
+        },
+    }
+}

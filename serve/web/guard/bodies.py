@@ -1,0 +1,146 @@
+"""How much a request may send, counted while it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..problems import Problem, busy
+from ..scratch import Scratch
+from ..settings import MEGABYTE, Limits
+
+_FORM = 64_000  # what a multipart form adds to its files, generously
+_SILENCE = 30.0  # seconds without a byte
+_CHECKED = 32 * MEGABYTE
+
+
+class Bodies:
+    """Refuses what is too much: of one request, in memory, on the disk, or too slow.
+
+    Args:
+        app: what is guarded.
+        limits: what is allowed.
+        scratch: where uploads lie.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits, scratch: Scratch) -> None:
+        self._app, self._limits, self._scratch = app, limits, scratch
+        self._held = 0
+        self._small = {
+            "/v1/segment": limits.image_bytes + _FORM,
+            "/v1/segment/batch": limits.batch_bytes + _FORM,
+            # The page's live picture comes in one of these.
+            "/gradio_api/queue/join": limits.image_bytes * 4 // 3 + _FORM,
+        }
+        self._large = ("/v1/video", "/gradio_api/upload")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        body = _Body(self._limit(scope["path"]), receive)
+        problem = self._early(scope, body.limit)
+        if problem is not None:
+            await problem.response(scope)(scope, receive, send)
+            return
+        started = False
+
+        async def counted() -> Message:
+            message = await body.next()
+            if message["type"] == "http.request":
+                self._account(scope["path"], body, len(message.get("body", b"")))
+            return message
+
+        async def answered(message: Message) -> None:
+            nonlocal started
+            if body.problem is None or started:
+                started = True
+                await send(message)
+
+        try:
+            await self._app(scope, counted, answered)
+        except Problem as error:
+            if error is not body.problem:
+                raise
+        finally:
+            self._held -= body.held
+        # Whatever the application made of it, the visitor is told why its body was refused.
+        if body.problem is not None and not started:
+            await body.problem.response(scope)(scope, receive, send)
+
+    def _limit(self, path: str) -> int:
+        if path in self._large:
+            return self._limits.video_bytes + _FORM
+        return self._small.get(path, MEGABYTE)
+
+    def _early(self, scope: Scope, limit: int) -> Problem | None:
+        headers = Headers(scope=scope)
+        if headers.get("content-encoding", "identity") != "identity":
+            return Problem(415, "Compressed bodies are not taken. Send it as it is.")
+        length = headers.get("content-length", "0")
+        size = int(length) if length.isascii() and length.isdigit() else 0
+        if size > limit:
+            return _too_large(limit)
+        if scope["path"] in self._large and not self._room(size):
+            return _full()
+        return None
+
+    def _account(self, path: str, body: _Body, size: int) -> None:
+        body.received += size
+        if body.received > body.limit:
+            raise body.refuse(_too_large(body.limit))
+        if path in self._large:
+            body.unchecked += size
+            if body.unchecked > _CHECKED:
+                body.unchecked = 0
+                if not self._room(0):
+                    raise body.refuse(_full())
+            return
+        body.held += size
+        self._held += size
+        if self._held > self._limits.held_bytes:
+            raise body.refuse(busy("Too many uploads arrive at the same time"))
+
+    def _room(self, size: int) -> bool:
+        return self._scratch.used() + size <= self._limits.stored_bytes
+
+
+class _Body:
+    """One request's body on its way in."""
+
+    def __init__(self, limit: int, receive: Receive) -> None:
+        self.limit, self._receive = limit, receive
+        self.received = self.held = self.unchecked = 0
+        self.problem: Problem | None = None
+        self._complete = False
+
+    async def next(self) -> Message:
+        if self._complete:  # from here on, it only tells when the visitor leaves
+            return await self._receive()
+        try:
+            message = await asyncio.wait_for(self._receive(), _SILENCE)
+        except TimeoutError:
+            raise self.refuse(
+                Problem(408, f"Nothing arrived for {_SILENCE:g} s.", {"Connection": "close"})
+            ) from None
+        self._complete = not message.get("more_body", False)
+        return message
+
+    def refuse(self, problem: Problem) -> Problem:
+        problem.headers = {**(problem.headers or {}), "Connection": "close"}
+        self.problem = problem
+        return problem
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, f"Up to {limit / MEGABYTE:g} MB are taken here.", {"Connection": "close"})
+
+
+def _full() -> Problem:
+    return Problem(
+        507,
+        "The server has no room for uploads left; try again later.",
+        {"Retry-After": "60", "Connection": "close"},
+    )

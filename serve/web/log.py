@@ -1,0 +1,52 @@
+"""A JSON line for every request and every error of a server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cfcontra.errors import InputError
+from cfcontra.files import describe_os_error
+
+_PLAIN = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    """Time, level, event, and whatever a record carries besides."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        entry: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        entry |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        if record.exc_info:
+            entry["trace"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+def log_requests(target: str) -> None:
+    """Write the lines to a file, or to standard error for `-`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    handler: logging.Handler
+    if target == "-":
+        handler = logging.StreamHandler(sys.stderr)
+    else:
+        path = Path(target)
+        try:
+            handler = logging.FileHandler(path, encoding="utf-8")
+        except OSError as error:
+            raise InputError(describe_os_error(error, path)) from error
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger("cfcontra.serve")
+    logger.setLevel(logging.INFO)
+    logger.handlers, logger.propagate = [handler], False

@@ -1,0 +1,141 @@
+"""From a picture's bytes to an answer: decoding, model, encoding, each in its own threads."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfcontra.errors import InputError
+from cfcontra.runtime import Prediction
+
+from .batcher import Busy
+from .decoding import TooManyPixelsError, picture_size, read_picture
+from .models import ServedModel
+from .problems import Problem, busy
+from .settings import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+T = TypeVar("T")
+Finish = Callable[[NDArray[np.uint8], Prediction], T]
+
+
+class Pictures:
+    """Segments pictures for callers of one event loop.
+
+    Args:
+        limits: how many, how large, how long.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._budget = PixelBudget(limits.pixels_in_work)
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="picture")
+        self._inside = 0
+
+    @contextmanager
+    def admit(self, count: int = 1) -> Iterator[None]:
+        """A place for some pictures, before they are read in.
+
+        Raises:
+            Problem: 429, all places are taken.
+        """
+        if self._inside + count > self._limits.queue:
+            raise busy("Too many pictures wait to be segmented")
+        self._inside += count
+        try:
+            yield
+        finally:
+            self._inside -= count
+
+    async def segment(self, data: bytes, model: ServedModel, finish: Finish[T]) -> T:
+        """Segment one picture.
+
+        Args:
+            data: the picture's file.
+            model: what to segment it with.
+            finish: makes the answer of the decoded picture `[H, W, 3]` and its prediction.
+
+        Raises:
+            Problem: not a picture, too large, too many wait, or it took too long.
+        """
+        if not data:
+            raise Problem(400, "The upload is empty. Send a picture's file.")
+        try:
+            async with asyncio.timeout(self._limits.request_seconds):
+                return await self._segment(data, model, finish)
+        except TimeoutError:
+            raise Problem(
+                504, f"The picture took more than {self._limits.request_seconds:g} s."
+            ) from None
+        except Busy as error:
+            raise busy(str(error).capitalize()) from None
+        except TooManyPixelsError as error:
+            raise Problem(413, str(error)) from None
+        except InputError as error:
+            raise Problem(422, str(error)) from None
+
+    async def _segment(self, data: bytes, model: ServedModel, finish: Finish[T]) -> T:
+        size = await self._in_thread(picture_size, io.BytesIO(data))
+        if size is None:
+            raise Problem(415, "This is not a picture that can be read. JPEG, PNG and WebP work.")
+        pixels = size[0] * size[1]
+        if pixels > self._limits.image_pixels:
+            raise TooManyPixelsError(
+                f"The picture has {pixels / 1e6:.0f} megapixels; up to "
+                f"{self._limits.image_pixels / 1e6:g} are taken here."
+            )
+        async with self._budget.take(pixels):
+            image = await self._in_thread(read_picture, io.BytesIO(data), self._limits.image_pixels)
+            prediction = await asyncio.wrap_future(model.submit(image[None]))
+            return await self._in_thread(finish, image, prediction)
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class PixelBudget:
+    """Lets pictures in as long as all of them together have only so many pixels, in order."""
+
+    def __init__(self, pixels: int) -> None:
+        self._all = self._free = pixels
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def take(self, pixels: int) -> AsyncIterator[None]:
+        """Wait for room, and keep it."""
+        pixels = min(pixels, self._all)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((pixels, turn))
+        self._next()
+        try:
+            await turn
+            yield
+        finally:
+            if turn.done() and not turn.cancelled():
+                self._free += pixels
+            self._next()
+
+    def _next(self) -> None:
+        while self._waiting:
+            pixels, turn = self._waiting[0]
+            if not turn.done():
+                if pixels > self._free:
+                    return
+                self._free -= pixels
+                turn.set_result(None)
+            self._waiting.popleft()
