@@ -24,7 +24,8 @@ class Segment:
 
     Attributes:
         path: MP4 with one video stream that begins at 0.
-        base: when it begins in the whole, in units of its stream's time base.
+        base: when it begins in the whole, in units of the time base its frames were written in;
+            the file's own may be finer.
     """
 
     path: Path
@@ -32,12 +33,17 @@ class Segment:
 
 
 def remux(
-    segments: Sequence[Segment], output: Path, audio: AudioTrack | None, end: Fraction
+    segments: Sequence[Segment],
+    time_base: Fraction,
+    output: Path,
+    audio: AudioTrack | None,
+    end: Fraction,
 ) -> None:
     """Copy the packets of all segments and of `audio` into a fast-start MP4.
 
     Args:
         segments: at least one, written by the same encoder with the same settings.
+        time_base: unit of their bases, in seconds.
         output: the file to write.
         audio: where sound comes from.
         end: when sound stops, in seconds.
@@ -46,7 +52,7 @@ def remux(
         first = stack.enter_context(av.open(f"file:{segments[0].path}"))
         target = stack.enter_context(Mp4File(output, "faststart"))
         stream = target.container.add_stream_from_template(first.streams.video[0], opaque=True)
-        timed = [_pictures(segments, stream)]
+        timed = [_pictures(segments, time_base, stream)]
         if audio is not None:
             sound = stack.enter_context(av.open(f"file:{audio.path}"))
             copied = audio.copy_into(target.container, sound)
@@ -56,7 +62,9 @@ def remux(
             target.mux(packet)
 
 
-def _pictures(segments: Sequence[Segment], stream: av.stream.Stream) -> Iterator[Timed]:
+def _pictures(
+    segments: Sequence[Segment], time_base: Fraction, stream: av.stream.Stream
+) -> Iterator[Timed]:
     last: int | None = None
     for segment in segments:
         with av.open(f"file:{segment.path}") as container:
@@ -64,8 +72,9 @@ def _pictures(segments: Sequence[Segment], stream: av.stream.Stream) -> Iterator
             for packet in container.demux(video):
                 if packet.dts is None or packet.pts is None:
                     continue
-                packet.pts += segment.base
-                packet.dts += segment.base
+                base = round(segment.base * time_base / packet.time_base)
+                packet.pts += base
+                packet.dts += base
                 # Frames that are stored out of order are decoded before their time; where
                 # segments meet that may be too early. A few ticks on is still early enough.
                 if last is not None and packet.dts <= last:

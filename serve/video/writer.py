@@ -164,9 +164,9 @@ class VideoWriter:
         """
         try:
             self.cut()
-            end = self._end * self._form.time_base
+            time_base = self._form.time_base
             with atomic_path(self.path) as whole, self._refusals():
-                remux(self._segments, whole, audio, end)
+                remux(self._segments, time_base, whole, audio, self._end * time_base)
         finally:
             self.discard()
 

@@ -82,10 +82,11 @@ def tones(stream: Any, seconds: float) -> Iterator[Any]:
     while done < seconds * 48000:
         wave = np.sin(np.arange(done, done + 1024) * 0.05)[None].repeat(2, axis=0)
         layout = stream.format.name
-        if layout == "s16":
-            data = (wave.T.reshape(1, -1) * 9000).astype(np.int16)
-        else:
-            data = (wave * 0.3).astype(np.float32)
+        kind = {"s16": np.int16, "s32": np.int32, "flt": np.float32}[layout.removesuffix("p")]
+        top = 1 if kind is np.float32 else np.iinfo(kind).max
+        data = (wave * 0.3 * top).astype(kind)
+        if not layout.endswith("p"):
+            data = data.T.reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(data, format=layout, layout="stereo")
         frame.sample_rate, frame.pts, frame.time_base = 48000, done, Fraction(1, 48000)
         yield from stream.encode(frame)
