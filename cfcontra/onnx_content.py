@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cfcontra.errors import InputError
+from cfcontra.interface import Interface
 from cfcontra.metadata import ModelMetadata
 
 if TYPE_CHECKING:
@@ -50,4 +51,28 @@ def read_metadata(path: Path) -> ModelMetadata:
             f"{path}: was changed after it was certified, so its certificate says nothing of it. "
             "Export it again."
         )
+    _require_interface(file, metadata.interface, path)
     return metadata
+
+
+def _require_interface(file: onnx.ModelProto, interface: Interface, path: Path) -> None:
+    """Other ends than the graph has would show only in the middle of a run."""
+    from onnx import TensorProto
+
+    kind = TensorProto.UINT8 if interface.embed_normalisation else TensorProto.FLOAT
+    ends = [value.name for value in file.graph.input], [value.name for value in file.graph.output]
+    if ends == (["frames"], [*interface.outputs]):
+        tensor = file.graph.input[0].type.tensor_type
+        dims = [dim.dim_value or None for dim in tensor.shape.dim]
+        size = interface.size or (None, None)
+        wanted = (
+            [interface.batch, *size, 3]
+            if interface.embed_normalisation
+            else [interface.batch, 3, *size]
+        )
+        if tensor.elem_type == kind and dims == wanted:
+            return
+    raise InputError(
+        f"{path}: its metadata says that it takes and gives something else than its graph does. "
+        "Export it again."
+    )

@@ -60,6 +60,8 @@ class SizeResult:
     confidence_mean: float
     confidence_max: int
     frame_scores_max: float | None = None
+    probabilities_mean: float | None = None
+    probabilities_max: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,14 @@ class Certificate:
                     f"frame scores differ by up to {row.frame_scores_max:.4f} at {row.size} "
                     f"({limits.frame_scores} allowed)"
                 )
+            if row.probabilities_max is not None and row.probabilities_mean is not None:
+                most, mean = limits.confidence_max / 255, limits.confidence_mean / 255
+                if not (row.probabilities_max <= most and row.probabilities_mean <= mean):
+                    found.append(
+                        f"probabilities differ by {row.probabilities_mean:.5f} on average "
+                        f"({mean:.5f} allowed) and up to {row.probabilities_max:.4f} "
+                        f"({most:.4f} allowed) at {row.size}"
+                    )
         for name in self.judged:
             share = self.class_agreement[name]
             if share is not None and share < limits.class_agreement:
@@ -175,7 +185,8 @@ def certify(
     label_space = reference.metadata.label_space
     tallies = []
     scores = SegmentationScore(label_space), SegmentationScore(label_space)
-    for size, batch, frames in at_sizes(samples, reference.metadata.preprocessing.work_size):
+    work_size, interface = reference.metadata.preprocessing.work_size, exported.metadata.interface
+    for size, batch, frames in at_sizes(samples, work_size, interface):
         progress(f"certifying {len(frames)} frames at {size}")
         tally = Tally(size, batch, label_space.num_classes)
         _compare(reference, exported, frames, tally, scores, worst)
@@ -191,9 +202,12 @@ def _compare(
     scores: tuple[SegmentationScore, SegmentationScore],
     worst: WorstFrames | None,
 ) -> None:
+    given = "probabilities" in exported.metadata.interface.outputs
     for start in range(0, len(samples), tally.batch):
         group = samples[start : start + tally.batch]
-        found = exported.predict(np.stack([sample.image for sample in group]))
+        frames = np.stack([sample.image for sample in group])
+        found = exported.predict(frames)
+        probabilities = exported.probabilities(frames) if given else None
         for index, sample in enumerate(group):
             expected = reference.predict(sample.image[None])
             mask, confidence = found.mask[index], found.confidence[index]
@@ -205,6 +219,9 @@ def _compare(
             tally.add(expected.mask[0], mask, expected.confidence[0], confidence, sample.origin)
             if found.frame_scores is not None and expected.frame_scores is not None:
                 tally.add_scores(expected.frame_scores[0], found.frame_scores[index])
+            if probabilities is not None:
+                wanted = reference.probabilities(sample.image[None])[0]
+                tally.add_probabilities(wanted, probabilities[index])
             if worst is not None:
                 confidences = expected.confidence[0], confidence
                 worst.add(sample.image, (expected.mask[0], mask), confidences)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from cfcontra.command import Parser, console, notes, run_command, set_up_logging
 from cfcontra.errors import InputError
-from cfcontra.interface import ALWAYS, OUTPUTS, Interface
+from cfcontra.interface import ALWAYS, MASK_STRIDES, OUTPUTS, Interface
 
 if TYPE_CHECKING:
     from .auto import Tried
@@ -98,7 +98,13 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "calibrate_specs": arguments.calibrate,
         "calibrate_frames": arguments.calibrate_frames,
         "activations": arguments.activations,
-        "interface": Interface(arguments.outputs),
+        "interface": Interface(
+            arguments.outputs,
+            arguments.size,
+            arguments.batch,
+            arguments.mask_stride,
+            arguments.embed_normalisation == "on",
+        ),
         "certify_specs": arguments.certify,
         "certify_frames": arguments.certify_frames,
         "device": arguments.device,
@@ -176,6 +182,29 @@ def _parser() -> Parser:
         default=ALWAYS,
         metavar="NAMES",
         help=f"what the file gives, of {','.join(OUTPUTS)} (default: {','.join(ALWAYS)})",
+    )
+    parser.add_argument(
+        "--size",
+        type=_size,
+        metavar="HxW",
+        help="take frames of this size alone, for consumers that need a fixed one (default: any)",
+    )
+    parser.add_argument(
+        "--batch", type=int, metavar="N", help="take so many frames at once alone (default: any)"
+    )
+    parser.add_argument(
+        "--mask-stride",
+        type=int,
+        default=1,
+        metavar="S",
+        help=f"give masks at 1/S of the frames' size, S of {', '.join(map(str, MASK_STRIDES))} "
+        "(default: 1)",
+    )
+    parser.add_argument(
+        "--embed-normalisation",
+        choices=["on", "off"],
+        default="on",
+        help="off takes float32 [N, 3, H, W] that is normalised already (default: on)",
     )
     parser.add_argument(
         "--certify",

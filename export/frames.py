@@ -11,6 +11,7 @@ import numpy as np
 from cfcontra.datasets.base import Sample, SegmentationDataset
 from cfcontra.datasets.spec import open_dataset
 from cfcontra.errors import InputError
+from cfcontra.interface import Interface
 from cfcontra.label_space import LabelSpace
 from cfcontra.opencv import cv2
 
@@ -56,23 +57,34 @@ def is_synthetic(specs: Sequence[str]) -> bool:
 
 
 def at_sizes(
-    samples: Sequence[Sample], work_size: tuple[int, int]
+    samples: Sequence[Sample], work_size: tuple[int, int], interface: Interface
 ) -> Iterator[tuple[str, int, list[Sample]]]:
     """The frames at their own size one by one, and in batches at an odd and the working size.
 
-    Only those at their own size keep their labels.
+    Only those at their own size keep their labels. A file of a fixed size is shown that one
+    alone, with labels; one of a fixed batch is shown frames by so many.
 
     Yields:
         What the size is called, how many frames to run at once, and the frames.
     """
+    if interface.size is not None:
+        fixed = [_resized(sample, interface.size, labelled=True) for sample in samples]
+        yield _text(interface.size), interface.batch or 1, fixed
+        return
     height, width = samples[0].image.shape[:2]
     odd = (max(1, height * 3 // 5) | 1, max(1, width * 2 // 3) | 1)
     own = {sample.image.shape[:2] for sample in samples}
-    yield _text((height, width)) if len(own) == 1 else "own sizes", 1, list(samples)
+    # Frames of several sizes do not stack, whatever batch the file takes.
+    batch = (interface.batch or 1) if len(own) == 1 else 1
+    yield _text((height, width)) if len(own) == 1 else "own sizes", batch, list(samples)
     # One frame is joined by its mirror image, so that batches hold different frames.
     several = list(samples) if len(samples) > 1 else [samples[0], _mirrored(samples[0])]
-    for size, batch in ((odd, min(3, len(several))), (work_size, 2)):
-        yield _text(size), batch, [_resized(sample, size) for sample in several]
+    for size, several_at_once in ((odd, min(3, len(several))), (work_size, 2)):
+        yield (
+            _text(size),
+            interface.batch or several_at_once,
+            [_resized(sample, size) for sample in several],
+        )
 
 
 def _spread(dataset: SegmentationDataset, count: int) -> list[Sample]:
@@ -106,6 +118,10 @@ def _mirrored(sample: Sample) -> Sample:
     return replace(sample, image=sample.image[:, ::-1], label=None)
 
 
-def _resized(sample: Sample, size: tuple[int, int]) -> Sample:
+def _resized(sample: Sample, size: tuple[int, int], labelled: bool = False) -> Sample:
     image = cv2.resize(sample.image, size[::-1], interpolation=cv2.INTER_AREA)
-    return replace(sample, image=np.asarray(image, dtype=np.uint8), label=None)
+    resized = replace(sample, image=np.asarray(image, dtype=np.uint8), label=None)
+    if not labelled or sample.label is None:
+        return resized
+    label = cv2.resize(sample.label, size[::-1], interpolation=cv2.INTER_NEAREST)
+    return replace(resized, label=np.asarray(label, dtype=np.uint8))

@@ -13,6 +13,7 @@ from cfcontra.metadata import METADATA_KEY, ModelMetadata
 from cfcontra.models import LogitsAndFeatures, SegmentationModel
 
 from .graph import NETWORK_FEATURES, NETWORK_INPUT, NETWORK_OUTPUT, OPSET, fuse
+from .simplify import simplified
 
 _IR_VERSION = 8
 """The oldest that knows opset 18, so that the most runtimes open the file."""
@@ -29,7 +30,7 @@ def build_file(
         metadata: its label space, and the preprocessing and interface to build in.
         prototypes: of the classes `[K, D]`, for frame scores.
     """
-    fused = fuse(network, metadata, None if prototypes is None else prototypes.numpy())
+    fused = simplified(fuse(network, metadata, None if prototypes is None else prototypes.numpy()))
     fused.ir_version = _IR_VERSION
     fused.producer_name, fused.producer_version = "cfcontra", __version__
     onnx.checker.check_model(fused, full_check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class Tally:
         self.worst = FrameResult(2.0, 2.0, size, "")
         self._difference_sum = self._difference_max = 0
         self._scores_max: float | None = None
+        self._probabilities: list[tuple[float, float]] = []
 
     def add(
         self,
@@ -82,6 +84,11 @@ class Tally:
         difference = float(np.abs(expected - found).max())
         self._scores_max = float(np.maximum(self._scores_max or 0.0, difference))  # keeps NaN
 
+    def add_probabilities(self, expected: NDArray[np.float32], found: NDArray[np.float32]) -> None:
+        """Count one frame's probabilities; both arrays are `[C, H, W]`."""
+        difference = np.abs(expected - found)
+        self._probabilities.append((float(difference.mean()), float(difference.max())))
+
     def result(self) -> dict[str, Any]:
         """Sums and shares of all frames."""
         return {
@@ -93,4 +100,10 @@ class Tally:
             "confidence_mean": self._difference_sum / self.pixels,
             "confidence_max": self._difference_max,
             "frame_scores_max": self._scores_max,
+            "probabilities_mean": self._over_frames(0, np.mean),
+            "probabilities_max": self._over_frames(1, np.max),
         }
+
+    def _over_frames(self, column: int, join: Callable[[list[float]], Any]) -> float | None:
+        found = [row[column] for row in self._probabilities]
+        return float(join(found)) if found else None

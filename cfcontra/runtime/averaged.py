@@ -59,9 +59,17 @@ class AveragedBackend(Backend):
     Args:
         backend: one that gives probabilities.
         averaging: over what.
+
+    Raises:
+        InputError: a file whose masks are smaller than the frames.
     """
 
     def __init__(self, backend: Backend, averaging: Averaging) -> None:
+        if backend.metadata.interface.mask_stride != 1:
+            raise InputError(
+                "This file gives masks smaller than the frames, which are not averaged. Use the "
+                "model.pt that it was exported from."
+            )
         self._backend, self._averaging = backend, averaging
         self.metadata, self.device = backend.metadata, backend.device
         self.runtime = f"{backend.runtime} ({averaging.describe()})"

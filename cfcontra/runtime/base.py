@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -73,10 +73,23 @@ class Backend(ABC):
             )
         if 0 in frames.shape:
             raise InputError(f"Frames of shape {frames.shape} hold no pixels.")
-        return self._run(np.ascontiguousarray(frames))
+        size = frames.shape[1], frames.shape[2]
+        return self._enlarged(self._run(np.ascontiguousarray(frames)), size)
+
+    def _enlarged(self, found: Prediction, size: tuple[int, int]) -> Prediction:
+        """Masks of a file that gives them at a part of the frame's size, at its own."""
+        stride = self.metadata.interface.mask_stride
+        if stride == 1:
+            return found
+        mask, confidence = (
+            part.repeat(stride, axis=1).repeat(stride, axis=2)[:, : size[0], : size[1]]
+            for part in (found.mask, found.confidence)
+        )
+        return replace(found, mask=mask, confidence=confidence)
 
     @abstractmethod
-    def _run(self, frames: NDArray[np.uint8]) -> Prediction: ...
+    def _run(self, frames: NDArray[np.uint8]) -> Prediction:
+        """What the model gives for frames uint8 `[N, H, W, 3]`, at its own mask stride."""
 
     def probabilities(self, frames: NDArray[np.uint8], scale: float = 1.0) -> NDArray[np.float32]:
         """Class probabilities of frames, for those who average several predictions.
@@ -86,7 +99,7 @@ class Backend(ABC):
             scale: factor on the working size.
 
         Returns:
-            `[N, C, H, W]` at the frames' own size.
+            `[N, C, H, W]` at the frames' own size, or its part that the mask stride leaves.
 
         Raises:
             InputError: the model file gives masks alone.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ from numpy.typing import NDArray
 from cfcontra.device import resolve_device
 from cfcontra.errors import InputError, MissingDependencyError
 from cfcontra.onnx_content import read_metadata
-from cfcontra.runtime.base import PREDICTED, Backend, Prediction
+from cfcontra.runtime.exported import Arrays, ExportedBackend
 
 NETWORK_PREFIX = "network/"
 """Of the names of the network's own operators in an exported file."""
 _ERRORS_ONLY = 3
 
 
-class OnnxBackend(Backend):
+class OnnxBackend(ExportedBackend):
     """Runs an exported `.onnx` through onnxruntime, on the CPU or through CUDA.
 
     Args:
@@ -53,10 +54,7 @@ class OnnxBackend(Backend):
                 "CUDA provider and would run on the CPU. Install the GPU build with its CUDA "
                 "libraries (pip install 'cfcontra[gpu]'), or use --device cpu."
             )
-        self.metadata = read_metadata(path)
-        outputs = [output.name for output in self._session.get_outputs()]
-        self._outputs = [name for name in PREDICTED if name in outputs]
-        self.gives_frame_scores = "frame_scores" in self._outputs
+        super().__init__(read_metadata(path))
         self.device = str(wanted)
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
 
@@ -76,12 +74,13 @@ class OnnxBackend(Backend):
         with tempfile.TemporaryDirectory(prefix="cfcontra-") as folder:
             session = self._open(Path(folder) / "profile")
             for _ in range(2):
-                session.run(["mask", "confidence"], {"frames": frames})
+                session.run(self._predicted, {"frames": self.fed(frames)})
             events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
         return _stages(events)
 
-    def _run(self, frames: NDArray[np.uint8]) -> Prediction:
-        return Prediction(*self._session.run(self._outputs, {"frames": frames}))
+    def _infer(self, frames: NDArray[np.generic], names: Sequence[str]) -> Arrays:
+        found: Arrays = self._session.run([*names], {"frames": frames})
+        return found
 
 
 def _stages(events: list[dict[str, Any]]) -> dict[str, float]:

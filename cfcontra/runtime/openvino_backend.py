@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ from numpy.typing import NDArray
 
 from cfcontra.errors import InputError, MissingDependencyError
 from cfcontra.onnx_content import read_metadata
-from cfcontra.runtime.base import PREDICTED, Backend, Prediction
+from cfcontra.runtime.exported import Arrays, ExportedBackend
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
-class OpenVinoBackend(Backend):
+class OpenVinoBackend(ExportedBackend):
     """Runs an exported `.onnx` through OpenVINO.
 
     Args:
@@ -59,20 +60,17 @@ class OpenVinoBackend(Backend):
             "CPU", "OPTIMIZATION_CAPABILITIES"
         ):
             raise InputError("This CPU does not compute in bf16. Use --runtime openvino.")
-        self.metadata = read_metadata(path)
+        super().__init__(read_metadata(path))
         try:
             compiled = core.compile_model(path, "CPU", settings)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise InputError(f"{path}: OpenVINO cannot open it ({reason}).") from error
-        outputs = [output.get_any_name() for output in compiled.outputs]
-        self._outputs = [name for name in PREDICTED if name in outputs]
-        self.gives_frame_scores = "frame_scores" in outputs
         self._request = compiled.create_infer_request()
         self.device = "cpu"
         version = openvino.__version__.split("-")[0]
         self.runtime = f"openvino {version}" + (" bf16" if precision == "bf16" else "")
 
-    def _run(self, frames: NDArray[np.uint8]) -> Prediction:
+    def _infer(self, frames: NDArray[np.generic], names: Sequence[str]) -> Arrays:
         found = self._request.infer({"frames": frames}, share_inputs=True)
-        return Prediction(*(found[name].copy() for name in self._outputs))
+        return [found[name].copy() for name in names]

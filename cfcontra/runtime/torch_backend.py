@@ -80,8 +80,9 @@ class TorchBackend(Backend):
         logits, features = self._ask(letterbox(images, preprocessing))
         scaled = preprocessing.scaled_size(height, width)
         work_size = preprocessing.work_size
-        mask = mask_from_logits(logits, work_size, scaled, (height, width))
-        confidence = confidence_from_logits(logits, work_size, scaled, (height, width))
+        size = self.metadata.interface.mask_size(height, width)
+        mask = mask_from_logits(logits, work_size, scaled, size)
+        confidence = confidence_from_logits(logits, work_size, scaled, size)
         scores = None
         if self._prototypes is not None:
             logits_size = logits.shape[-2], logits.shape[-1]
@@ -158,6 +159,7 @@ class TorchBackend(Backend):
         logits = self._logits(letterbox(torch.from_numpy(frames).to(self._device), preprocessing))
         full = F.interpolate(logits.float(), size=work_size, mode="bilinear", align_corners=False)
         full = full[:, :, : scaled[0], : scaled[1]]
+        size = self.metadata.interface.mask_size(*size)
         full = F.interpolate(full, size=size, mode="bilinear", align_corners=False)
         probabilities: NDArray[np.float32] = full.softmax(dim=1).cpu().numpy()
         return probabilities

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from cfcontra.checkpoint import file_sha256, load_checkpoint, save_checkpoint
-from cfcontra.export import exporter, graph
+from cfcontra.export import exporter, graph, graph_parts
 from cfcontra.export.cli import main
 from cfcontra.export.onnx_file import export_network
 from cfcontra.metadata import METADATA_KEY, ModelMetadata
@@ -165,9 +165,9 @@ assert not {"cfcontra", "torch", "onnx"} & set(sys.modules)
 
 def _change(part: str, old: str, new: str) -> Callable[[pytest.MonkeyPatch], None]:
     def plant(patch: pytest.MonkeyPatch) -> None:
-        text = getattr(graph, part)
+        text = getattr(graph_parts, part)
         assert old in text
-        patch.setattr(graph, part, text.replace(old, new))
+        patch.setattr(graph_parts, part, text.replace(old, new))
 
     return plant
 
@@ -189,33 +189,33 @@ FAULTS = {
     "wrong mean": _constant("mean", lambda mean: mean + 0.05),
     "wrong std": _constant("std", lambda std: std * 1.1),
     "BGR": _change(
-        "_HEAD",
+        "BYTES",
         "frames_planar = Transpose<perm=[0, 3, 1, 2]>(frames)",
         "rgb = Transpose<perm=[0, 3, 1, 2]>(frames) "
         "r, g, b = Split<axis=1, num_outputs=3>(rgb) "
         "frames_planar = Concat<axis=1>(b, g, r)",
     ),
     "swapped classes": _change(
-        "_MASK",
+        "MASK",
         "best = ArgMax<axis=1, keepdims=0>(logits_full)",
         "right = ArgMax<axis=1, keepdims=0>(logits_full) "
         "last = Sub(classes, one) best = Sub(last, right)",
     ),
-    "aligned corners before": _change("_HEAD", "half_pixel", "align_corners"),
-    "aligned corners of the mask": _change("_MASK", "half_pixel", "align_corners"),
-    "aligned corners of the confidence": _change("_CONFIDENCE", "half_pixel", "align_corners"),
+    "aligned corners before": _change("HEAD", "half_pixel", "align_corners"),
+    "aligned corners of the mask": _change("MASK", "half_pixel", "align_corners"),
+    "aligned corners of the confidence": _change("CONFIDENCE", "half_pixel", "align_corners"),
     "padding off by one": _change(
-        "_HEAD",
+        "HEAD",
         "pads = Concat<axis=0>(zero, zero, zero, zero, zero, zero, pad_height, pad_width)",
         "less = Sub(pad_height, one) "
         "pads = Concat<axis=0>(zero, zero, one, zero, zero, zero, less, pad_width)",
     ),
     "padding not cropped": _change(
-        "_MASK", "Mul(row_centres, scaled_height)", "Mul(row_centres, work_height)"
+        "MASK", "Mul(row_centres, scaled_height)", "Mul(row_centres, work_height)"
     ),
-    "nearest from the corner": _change("_MASK", "Add(row_doubled, one)", "Identity(row_doubled)"),
+    "nearest from the corner": _change("MASK", "Add(row_doubled, one)", "Identity(row_doubled)"),
     "padding with black": _change(
-        "_HEAD",
+        "HEAD",
         "padded = Pad(normalised, pads)",
         "black = Constant<value_float=-2.1>() padded = Pad(normalised, pads, black)",
     ),
