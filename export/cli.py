@@ -59,6 +59,7 @@ def _export(argv: list[str]) -> None:
 
             name = default_name(arguments.model) if arguments.name is None else arguments.name
             batch = _MAX_BATCH if arguments.max_batch is None else arguments.max_batch
+            batch = None if arguments.batch is not None else batch
             repository: Path = arguments.output or arguments.model.parent / "triton"
             certificate = write_repository(
                 repository, name, export, arguments.device, batch, arguments.overwrite
@@ -121,6 +122,8 @@ def _require_fitting(arguments: argparse.Namespace) -> None:
         for option, given in (("--name", arguments.name), ("--max-batch", arguments.max_batch)):
             if given is not None:
                 raise InputError(f"{option} is for --format triton alone.")
+    if arguments.batch is not None and arguments.max_batch is not None:
+        raise InputError("--max-batch: a file of a fixed --batch takes no other. Leave one out.")
 
 
 def _parser() -> Parser:

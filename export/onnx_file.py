@@ -13,7 +13,7 @@ from cfcontra.metadata import METADATA_KEY, ModelMetadata
 from cfcontra.models import LogitsAndFeatures, SegmentationModel
 
 from .graph import NETWORK_FEATURES, NETWORK_INPUT, NETWORK_OUTPUT, OPSET, fuse
-from .simplify import simplified
+from .simplify import quiet, simplified
 
 _IR_VERSION = 8
 """The oldest that knows opset 18, so that the most runtimes open the file."""
@@ -48,16 +48,17 @@ def export_network(
     # Two pictures, because torch.export takes a batch of one for a constant.
     example = torch.zeros(2, 3, *work_size)
     module: nn.Module = LogitsAndFeatures(model) if features else model
-    program = torch.onnx.export(
-        module.eval(),
-        (example,),
-        dynamo=True,
-        opset_version=OPSET,
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        input_names=[NETWORK_INPUT],
-        output_names=[NETWORK_OUTPUT, *([NETWORK_FEATURES] if features else [])],
-        verbose=False,
-    )
+    with quiet():
+        program = torch.onnx.export(
+            module.eval(),
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=[NETWORK_INPUT],
+            output_names=[NETWORK_OUTPUT, *([NETWORK_FEATURES] if features else [])],
+            verbose=False,
+        )
     assert program is not None
     network: onnx.ModelProto = program.model_proto
     del network.graph.value_info[:]  # inferred again by whoever opens the file

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import onnx
 
@@ -14,7 +16,19 @@ def simplified(file: onnx.ModelProto) -> onnx.ModelProto:
     """
     from onnxscript import optimizer
 
-    logging.getLogger("onnxscript").setLevel(logging.ERROR)
-    folded: onnx.ModelProto = optimizer.optimize(file)
+    with quiet():
+        folded: onnx.ModelProto = optimizer.optimize(file)
     del folded.graph.value_info[:]  # inferred again by whoever opens the file
     return folded
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what onnxscript says of each operator that it does not fold."""
+    logger = logging.getLogger("onnxscript")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -12,6 +12,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
+
 from cfcontra.errors import InputError
 from cfcontra.files import describe_os_error, prepare_output_folder
 
@@ -32,7 +34,7 @@ def write_repository(
     name: str,
     export: Callable[[Path], Certificate],
     device: str,
-    max_batch: int,
+    max_batch: int | None,
     overwrite: bool,
 ) -> Certificate:
     """Write `repository/name/` with `config.pbtxt` and `1/model.onnx`, whole or not at all.
@@ -40,14 +42,14 @@ def write_repository(
     Args:
         export: writes the ONNX file, and its certificate beside it, to the path it is given.
         device: `cpu`, or the kind of device that Triton's instances run on.
-        max_batch: frames that Triton may put into one call.
+        max_batch: frames that Triton may put into one call; None for a file of a fixed batch.
 
     Raises:
         InputError: a bad name or batch, something in the way, or a disk that refuses.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise InputError(f"--name {name}: use letters, digits, dots, dashes and underscores.")
-    if max_batch < 1:
+    if max_batch is not None and max_batch < 1:
         raise InputError(f"--max-batch {max_batch}: give 1 or more.")
     place = repository / name
     if place.exists() and not overwrite:
@@ -58,7 +60,8 @@ def write_repository(
     try:
         (temporary / "1").mkdir(parents=True)
         certificate = export(temporary / "1" / "model.onnx")
-        config = configuration(name, device, max_batch)
+        file = onnx.load(temporary / "1" / "model.onnx")
+        config = configuration(name, device, max_batch, file)
         (temporary / "config.pbtxt").write_text(config, "utf-8")
         if place.exists():
             place.rename(old)
@@ -73,45 +76,72 @@ def write_repository(
     return certificate
 
 
-def configuration(name: str, device: str, max_batch: int) -> str:
-    """`config.pbtxt`: dynamic batching, one instance a device, warmed up before it is ready."""
+def configuration(
+    name: str, device: str, max_batch: int | None, file: onnx.ModelProto, engine: bool = False
+) -> str:
+    """`config.pbtxt`: dynamic batching, one instance a device, warmed up before it is ready.
+
+    Args:
+        max_batch: frames that Triton may put into one call; None for a file of a fixed batch,
+            which is called as it is.
+        file: the exported file, whose ends are told.
+        engine: whether Triton opens the TensorRT engine that was built from it.
+    """
     kind = "KIND_CPU" if device == "cpu" else "KIND_GPU"
+    backend = "tensorrt" if engine else "onnxruntime"
+    first = 0 if max_batch is None else 1  # of the dimensions that are told
+    (frames,) = file.graph.input
+    warm_up = [
+        known if known > 0 else default
+        for known, default in zip(_dims(frames), _warm_up(frames), strict=True)
+    ]
+    ends = [("input", frames), *(("output", output) for output in file.graph.output)]
+    parts = [
+        f'name: "{name}"',
+        f'backend: "{backend}"',
+        f"max_batch_size: {max_batch or 0}",
+        *(_end(which, value, first) for which, value in ends),
+        f"instance_group {{\n  count: 1\n  kind: {kind}\n}}",
+    ]
+    if max_batch is not None:
+        parts.append(f"dynamic_batching {{\n  max_queue_delay_microseconds: {_DELAY_US}\n}}")
+    parts.append(
+        "model_warmup {\n"
+        '  name: "one frame"\n'
+        "  batch_size: 1\n"
+        "  inputs {\n"
+        '    key: "frames"\n'
+        "    value {\n"
+        f"      data_type: {_type(frames)}\n"
+        f"      dims: {_list(warm_up[first:])}\n"
+        "      zero_data: true\n"
+        "    }\n"
+        "  }\n"
+        "}"
+    )
+    return "\n".join(parts) + "\n"
+
+
+def _end(which: str, value: onnx.ValueInfoProto, first: int) -> str:
+    return (
+        f'{which} {{\n  name: "{value.name}"\n  data_type: {_type(value)}\n'
+        f"  dims: {_list(_dims(value)[first:])}\n}}"
+    )
+
+
+def _type(value: onnx.ValueInfoProto) -> str:
+    is_bytes = value.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    return "TYPE_UINT8" if is_bytes else "TYPE_FP32"
+
+
+def _dims(value: onnx.ValueInfoProto) -> list[int]:
+    return [dim.dim_value or -1 for dim in value.type.tensor_type.shape.dim]
+
+
+def _warm_up(frames: onnx.ValueInfoProto) -> list[int]:
     height, width = _WARM_UP
-    return f"""name: "{name}"
-backend: "onnxruntime"
-max_batch_size: {max_batch}
-input {{
-  name: "frames"
-  data_type: TYPE_UINT8
-  dims: [ -1, -1, 3 ]
-}}
-output {{
-  name: "mask"
-  data_type: TYPE_UINT8
-  dims: [ -1, -1 ]
-}}
-output {{
-  name: "confidence"
-  data_type: TYPE_UINT8
-  dims: [ -1, -1 ]
-}}
-instance_group {{
-  count: 1
-  kind: {kind}
-}}
-dynamic_batching {{
-  max_queue_delay_microseconds: {_DELAY_US}
-}}
-model_warmup {{
-  name: "one frame"
-  batch_size: 1
-  inputs {{
-    key: "frames"
-    value {{
-      data_type: TYPE_UINT8
-      dims: [ {height}, {width}, 3 ]
-      zero_data: true
-    }}
-  }}
-}}
-"""
+    return [1, height, width, 3] if _dims(frames)[3] == 3 else [1, 3, height, width]
+
+
+def _list(dims: list[int]) -> str:
+    return f"[ {', '.join(map(str, dims))} ]"

@@ -201,6 +201,15 @@ FAULTS = {
         "right = ArgMax<axis=1, keepdims=0>(logits_full) "
         "last = Sub(classes, one) best = Sub(last, right)",
     ),
+    "two classes swapped": _change(
+        "MASK",
+        "best = ArgMax<axis=1, keepdims=0>(logits_full)",
+        "right = ArgMax<axis=1, keepdims=0>(logits_full) "
+        "is_zero = Equal(right, zero) is_one = Equal(right, one) "
+        "without_zero = Where(is_zero, one, right) best = Where(is_one, zero, without_zero)",
+    ),
+    "another resize before": _change("HEAD", 'mode="linear"', 'mode="nearest"'),
+    "antialias before": _change("HEAD", "Resize<", "Resize<antialias=1, "),
     "aligned corners before": _change("HEAD", "half_pixel", "align_corners"),
     "aligned corners of the mask": _change("MASK", "half_pixel", "align_corners"),
     "aligned corners of the confidence": _change("CONFIDENCE", "half_pixel", "align_corners"),
@@ -273,6 +282,15 @@ def test_a_failed_certificate_leaves_the_previous_file(
         (("--precision", "fp4"), "invalid choice"),
         (("--output", "model.bin"), "must end in .onnx"),
         (("--outputs", "mask,confidence,scores"), "Unknown output 'scores'"),
+        (("--size", "0x64"), "height and width must be 1 to"),
+        (("--size", "-5x64"), "expected one argument"),
+        (("--size", "540"), "not HEIGHTxWIDTH"),
+        (("--size", "99999x64"), "1 to 32768"),
+        (("--batch", "0"), "give 1 to 1024"),
+        (("--batch", "-1"), "give 1 to 1024"),
+        (("--mask-stride", "3"), "use one of 1, 2, 4, 8"),
+        (("--embed-normalisation", "maybe"), "invalid choice"),
+        (("--outputs", ""), "Unknown output ''"),
         (("--outputs", "mask"), "always gives 'confidence'"),
         (("--outputs", "mask,confidence,frame_scores"), "holds no class prototypes"),
     ],

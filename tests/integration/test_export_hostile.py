@@ -100,6 +100,16 @@ CRAFTED = {
     "no number": _metadata(lambda c: c["preprocessing"].update(mean=[float("nan")] * 3)),
     "a certificate of a word": _metadata(lambda c: c.update(certificate="passed")),
     "weights in another file": _external,
+    "a batch it does not take": _metadata(lambda c: c["interface"].update(batch=4)),
+    "a batch beyond any memory": _metadata(lambda c: c["interface"].update(batch=10**12)),
+    "a size it does not take": _metadata(lambda c: c["interface"].update(size=[64, 96])),
+    "a size of a word": _metadata(lambda c: c["interface"].update(size="all")),
+    "outputs it does not give": _metadata(
+        lambda c: c["interface"].update(outputs=["mask", "confidence", "probabilities"])
+    ),
+    "normalised input": _metadata(lambda c: c["interface"].update(embed_normalisation=False)),
+    "a mask stride of nothing": _metadata(lambda c: c["interface"].update(mask_stride=0)),
+    "an interface of a list": _metadata(lambda c: c.update(interface=[1])),
 }
 
 

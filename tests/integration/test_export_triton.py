@@ -15,8 +15,10 @@ from cfcontra.checkpoint import load_checkpoint
 from cfcontra.errors import CheckFailedError
 from cfcontra.export import exporter
 from cfcontra.export.cli import main
+from cfcontra.export.graph import _input, _outputs
 from cfcontra.export.onnx_file import export_network
 from cfcontra.export.triton import configuration, default_name
+from cfcontra.interface import Interface
 from cfcontra.runtime import open_backend
 
 Export = Callable[..., int]
@@ -84,12 +86,45 @@ def test_the_repository(export: Export, tmp_path: Path, capsys: pytest.CaptureFi
     assert backend.predict(np.zeros(shape, np.uint8)).mask.shape == shape[:3]
 
 
+def _file(**interface: Any) -> onnx.ModelProto:
+    """The ends of an exported file, without anything between."""
+    given = Interface(**interface)
+    graph = onnx.helper.make_graph([], "ends", [_input(given)], _outputs(given, 11))
+    return onnx.helper.make_model(graph)
+
+
 @pytest.mark.parametrize(("device", "kind"), [("cpu", "KIND_CPU"), ("cuda:0", "KIND_GPU")])
 def test_instances_run_where_they_were_asked_to(device: str, kind: str) -> None:
-    config = parsed(configuration("night", device, 8))
+    config = parsed(configuration("night", device, 8, _file()))
     (group,) = config.instance_group
     assert type(group).Kind.Name(group.kind) == kind and group.count == 1
     assert config.dynamic_batching.max_queue_delay_microseconds == 2000
+
+
+def test_the_configuration_tells_the_ends_that_were_asked_for() -> None:
+    file = _file(
+        outputs=("mask", "confidence", "frame_scores", "probabilities"),
+        size=(90, 161),
+        batch=4,
+        mask_stride=2,
+        embed_normalisation=False,
+    )
+    config = parsed(configuration("night", "cuda", None, file, engine=True))
+    assert (config.max_batch_size, config.backend) == (0, "tensorrt")
+    assert not config.HasField("dynamic_batching")
+    told = {end.name: (end.data_type, [*end.dims]) for end in (*config.input, *config.output)}
+    uint8, float32 = 2, 11  # of Triton's DataType
+    assert told == {
+        "frames": (float32, [4, 3, 90, 161]),
+        "mask": (uint8, [4, 45, 81]),
+        "confidence": (uint8, [4, 45, 81]),
+        "frame_scores": (float32, [4, 3]),
+        "probabilities": (float32, [4, 11, 45, 81]),
+    }
+    (warm_up,) = config.model_warmup
+    assert [*warm_up.inputs["frames"].dims] == [4, 3, 90, 161]
+    planar = parsed(configuration("night", "cpu", 2, _file(embed_normalisation=False)))
+    assert [*planar.model_warmup[0].inputs["frames"].dims] == [3, 540, 960]
 
 
 def test_names_come_from_the_run() -> None:
@@ -123,6 +158,7 @@ def test_what_is_there_is_replaced_whole_or_kept(
         (("--name", "../up"), "use letters"),
         (("--name", ""), "use letters"),
         (("--max-batch", "0"), "give 1 or more"),
+        (("--batch", "2", "--max-batch", "2"), "takes no other"),
         (("--format", "onnx", "--name", "x"), "--name is for --format triton alone"),
         (("--format", "onnx", "--max-batch", "2"), "--max-batch is for --format triton alone"),
     ],
