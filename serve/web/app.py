@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from .api.app import build_api
 from .guard import guard
 from .metrics import Metrics
 from .page import build_page
+from .page.theme import HEAD, STATIC, css, theme
 from .page_gate import PageGate
 from .state import ServerState
-from .theme import CSS, theme
 
 
 def build_app(state: ServerState) -> ASGIApp:
@@ -29,6 +30,7 @@ def build_app(state: ServerState) -> ASGIApp:
 
 def _page_app(state: ServerState) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.mount("/ui", StaticFiles(directory=STATIC))
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         build_page(state),
@@ -42,6 +44,7 @@ def _page_app(state: ServerState) -> FastAPI:
         pwa=False,
         mcp_server=False,
         theme=theme(),
-        css=CSS,
+        css=css(),
+        head=HEAD,
     )
     return mounted

@@ -11,10 +11,16 @@ from PIL import Image
 from cfcontra.label_space import LabelSpace
 
 
-def encode_mask(mask: NDArray[np.uint8], label_space: LabelSpace) -> bytes:
-    """Train ids `[H, W]` as a palette PNG."""
+def encode_mask(mask: NDArray[np.uint8], label_space: LabelSpace, *, clear: bool = False) -> bytes:
+    """Train ids `[H, W]` as a palette PNG.
+
+    Args:
+        clear: whether ids without a class are transparent.
+    """
     image = Image.fromarray(mask)
     image.putpalette(label_space.palette().tobytes())
     stored = io.BytesIO()
-    image.save(stored, "PNG", compress_level=1)
+    opaque = label_space.num_classes
+    seen = {"transparency": bytes([255] * opaque + [0] * (256 - opaque))} if clear else {}
+    image.save(stored, "PNG", compress_level=1, **seen)
     return stored.getvalue()

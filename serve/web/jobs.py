@@ -15,6 +15,8 @@ from pathlib import Path
 
 from cfcontra.errors import CfcontraError, InputError
 
+from ..video import StoppedError, segment_video
+from ..video.areas import ClassAreas
 from .batcher import Busy
 from .models import ServedModel
 from .scratch import Scratch
@@ -53,6 +55,7 @@ class Job:
         created: seconds since the epoch.
         started: the same, None while it waits.
         finished: the same, None until it has ended.
+        areas: how much each class takes of the frames so far; None while it waits.
     """
 
     id: str
@@ -65,6 +68,7 @@ class Job:
     created: float = field(default_factory=time.time)
     started: float | None = None
     finished: float | None = None
+    areas: ClassAreas | None = field(default=None, repr=False)
     stop: threading.Event = field(default_factory=threading.Event, repr=False)
     ended: threading.Event = field(default_factory=threading.Event, repr=False)
 
@@ -159,7 +163,7 @@ class Jobs:
             job.state, job.started = JobState.RUNNING, time.time()
         try:
             self._segment(job, source, model, opacity)
-        except _Stopped:
+        except StoppedError:
             self._end(job, JobState.CANCELLED)
         except CfcontraError as error:
             # Its own name is all the visitor knows of the file.
@@ -178,20 +182,25 @@ class Jobs:
             shutil.rmtree(job.folder, ignore_errors=True)
 
     def _segment(self, job: Job, source: Path, model: ServedModel, opacity: float) -> None:
-        from ..video.segment import segment_video
-
         limits, begun = self._limits, time.monotonic()
 
         def progress(done: int, expected: int | None) -> None:
             job.frames, job.expected = done, expected
-            if job.stop.is_set():
-                raise _Stopped
             if done > limits.video_frames:
                 raise InputError(f"the video has more than {limits.video_frames} frames")
             if time.monotonic() - begun > limits.job_seconds:
                 raise InputError(f"the video took more than {limits.job_seconds:g} seconds")
 
-        segment_video(source, job.result, model, opacity=opacity, progress=progress)
+        job.areas = ClassAreas(model.metadata.label_space.num_classes)
+        segment_video(
+            source,
+            job.result,
+            model,
+            opacity=opacity,
+            observers=[job.areas],
+            progress=progress,
+            stop=job.stop,
+        )
 
     def _end(self, job: Job, state: JobState) -> None:
         job.state, job.finished = state, time.time()
@@ -206,7 +215,3 @@ class Jobs:
             if job.finished is not None and job.finished < oldest:
                 del self._jobs[job.id]
                 shutil.rmtree(job.folder, ignore_errors=True)
-
-
-class _Stopped(Exception):  # noqa: N818 - a request, not a fault
-    """The job was cancelled."""

@@ -16,12 +16,14 @@ class ClassShare:
     """One class in a picture.
 
     Attributes:
+        train_id: of the class.
         name: of the class.
         color: RGB, 0–255.
         area: share of the picture's pixels, 0–1.
         confidence: mean probability over those pixels, 0–1; 0 where there are none.
     """
 
+    train_id: int
     name: str
     color: Color
     area: float
@@ -35,6 +37,7 @@ def class_shares(prediction: Prediction, label_space: LabelSpace) -> list[ClassS
     sums = np.bincount(mask, weights=confidence.astype(np.float64), minlength=256)
     shares = [
         ClassShare(
+            train_id,
             name,
             color,
             area=float(pixels[train_id] / mask.size),
@@ -48,50 +51,51 @@ def class_shares(prediction: Prediction, label_space: LabelSpace) -> list[ClassS
 
 
 def legend_html(shares: list[ClassShare]) -> str:
-    """A table of the classes that occur, and the names of those that do not."""
+    """A table of the classes that occur, each with a box to hide it, and the names of the rest."""
     seen = [share for share in shares if share.area > 0]
     largest = max((share.area for share in seen), default=1.0)
-    rows = "".join(
-        f"<tr><td>{_chip(share.color)}{escape(share.name)}</td>"
-        f'<td class="bar">{_bar(share, largest)}</td>'
-        f'<td class="number">{_percent(share.area)}</td>'
-        f'<td class="number">{_percent(share.confidence)}</td></tr>'
-        for share in seen
-    )
+    rows = "".join(_row(share, largest) for share in seen)
     unseen = "".join(
-        f"<span>{_chip(share.color)}{escape(share.name)}</span>"
+        f"<span>{chip(share.color)}{escape(share.name)}</span>"
         for share in shares
         if share.area == 0
     )
     if not seen:
         return f'<div class="legend"><div class="unseen">{unseen}</div></div>'
     table = (
-        '<table><thead><tr><th>class</th><th class="bar"></th><th class="number">area</th>'
-        f'<th class="number">confidence</th></tr></thead><tbody>{rows}</tbody></table>'
+        '<table><thead><tr><th scope="col">Class</th><th class="bar"></th>'
+        '<th scope="col" class="number">Area</th>'
+        '<th scope="col" class="number">Confidence</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
     )
-    not_seen = f'<div class="unseen"><span>not seen:</span>{unseen}</div>' if unseen else ""
+    not_seen = f'<div class="unseen"><b>Not seen</b>{unseen}</div>' if unseen else ""
     return f'<div class="legend">{table}{not_seen}</div>'
 
 
-def palette_html(label_space: LabelSpace) -> str:
-    """The classes before any picture is there."""
-    colors = zip(label_space.classes, label_space.colors, strict=True)
-    return legend_html([ClassShare(name, color, 0.0, 0.0) for name, color in colors])
+def chip(color: Color) -> str:
+    """A small square of a class's colour."""
+    return f'<span class="chip" style="background:{css_color(color)}"></span>'
 
 
-def _chip(color: Color) -> str:
-    return f'<span class="chip" style="background:{_css(color)}"></span>'
+def css_color(color: Color) -> str:
+    """A colour as style sheets write it."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-def _bar(share: ClassShare, largest: float) -> str:
+def percent(share: float) -> str:
+    """A share of 1 for people to read; what is there never reads as nothing."""
+    value = 100.0 * share
+    return "<0.1 %" if 0 < value < 0.05 else f"{value:.1f} %"
+
+
+def _row(share: ClassShare, largest: float) -> str:
+    name = escape(share.name)
     width = 100.0 * share.area / largest
-    return f'<div style="width:{width:.1f}%;background:{_css(share.color)}"></div>'
-
-
-def _css(color: Color) -> str:
-    return f"rgb{color}"
-
-
-def _percent(value: float) -> str:
-    percent = 100.0 * value
-    return "<0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"
+    return (
+        f'<tr data-id="{share.train_id}"><th scope="row"><label>'
+        f'<input type="checkbox" checked value="{name}" aria-label="Show {name}">'
+        f"{chip(share.color)}{name}</label></th>"
+        f'<td class="bar"><div style="width:{width:.1f}%;background:{css_color(share.color)}">'
+        f'</div></td><td class="number">{escape(percent(share.area))}</td>'
+        f'<td class="number">{escape(percent(share.confidence))}</td></tr>'
+    )

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _GET = re.compile(
     r"""/ | /config/? | /theme\.css | /favicon\.ico | /robots\.txt
-    | /(assets|static)/[\w./@-]+
+    | /(assets|static|ui)/[\w./@-]+
     | /gradio_api/(
         queue/data | queue/status | upload_progress | startup-events | app_id | theme\.css
         | heartbeat/\w+

@@ -1,0 +1,166 @@
+"""The Video tab: a video through the runner of `cfcontra-segment`, watched while it goes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import gradio as gr
+
+from cfcontra.errors import CfcontraError, InputError
+
+from ..batcher import Busy
+from ..jobs import Job, JobState
+from ..state import ServerState
+from .events import QUIET
+from .examples import write_drive
+from .film import film_html
+from .parts import empty_html, error_html, markup
+
+_LOOK = 0.25  # seconds between two looks at a job
+_WAITING = "The video with its classes will play here."
+
+Shown = tuple[str, Any, Any]
+"""The result's markup, and what the buttons to start and to cancel become."""
+
+
+class VideoTab:
+    """The tab's actions and its place on the page.
+
+    Args:
+        state: the server's models, jobs and files.
+    """
+
+    def __init__(self, state: ServerState) -> None:
+        self._state = state
+        self._lock = Lock()
+        self._by_visit: dict[str, Job] = {}
+
+    def segment(
+        self, upload: str | None, model: str, opacity: float, request: gr.Request
+    ) -> Iterator[Shown]:
+        """Run a job on an uploaded video and show how far it is, until it has ended."""
+        try:
+            if upload is None:
+                raise InputError("Choose a video first.")
+            job = self._start(Path(upload), model, opacity, str(request.session_hash))
+        except CfcontraError as error:
+            gr.Warning(escape(str(error)), title="Cannot use this video")
+            yield error_html(str(error)), *_buttons(running=False)
+            return
+        yield from self._watch(job)
+
+    def segment_drive(self, model: str, opacity: float, request: gr.Request) -> Iterator[Shown]:
+        """The same for a generated drive."""
+        yield _progress_html("Drawing a drive …", 0, None), *_buttons(running=True)
+        drawn = self._state.scratch.folder("page") / f"drive-{secrets.token_hex(8)}.mp4"
+        try:
+            write_drive(drawn)
+            yield from self.segment(str(drawn), model, opacity, request)
+        finally:
+            drawn.unlink(missing_ok=True)
+
+    def cancel(self, request: gr.Request) -> None:
+        """Stop the visit's job and delete all of it."""
+        with self._lock:
+            job = self._by_visit.pop(str(request.session_hash), None)
+        if job is not None:
+            self._state.jobs.cancel(job)
+
+    def build(self, page: gr.Blocks, chooser: gr.Dropdown) -> None:
+        """Lay the tab out and connect it."""
+        with gr.Row(elem_classes="main"):
+            with gr.Column(scale=3, min_width=280):
+                upload = gr.File(label="Your video", file_types=["video"], height=150)
+                opacity = gr.Slider(
+                    0, 1, value=0.5, step=0.05, label="Opacity of the classes", buttons=[]
+                )
+                with gr.Row():
+                    start = gr.Button("Segment", variant="primary", elem_classes="start")
+                    cancel = gr.Button("Cancel", variant="stop", interactive=False)
+                markup('<p class="hint">No video at hand? Let one be drawn:</p>')
+                drive = gr.Button("Try a generated drive")
+            with gr.Column(scale=7, min_width=300):
+                result = markup(empty_html("film", _WAITING), elem_classes="result film")
+        outputs = [result, start, cancel]
+        shown: dict[str, Any] = {
+            "show_progress": "hidden",
+            "concurrency_limit": None,
+            **QUIET,
+        }
+        start.click(self.segment, [upload, chooser, opacity], outputs, **shown)
+        drive.click(self.segment_drive, [chooser, opacity], outputs, **shown)
+        cancel.click(self.cancel, None, None, **shown)
+        page.unload(self.cancel)
+
+    def _start(self, upload: Path, model: str, opacity: float, visit: str) -> Job:
+        if not upload.is_file() or upload.stat().st_size == 0:
+            raise InputError("The file is empty. Choose another video.")
+        # The job takes the file away; the page's own stays, for another go with another model.
+        handed = self._state.scratch.folder("page") / f"job-{secrets.token_hex(8)}"
+        os.link(upload, handed)
+        try:
+            job = self._state.jobs.start(handed, self._state.models[model], opacity)
+        except Busy as error:
+            raise InputError("Too many videos wait already. Try again later.") from error
+        finally:
+            handed.unlink(missing_ok=True)
+        with self._lock:
+            before, self._by_visit[visit] = self._by_visit.get(visit), job
+        if before is not None:
+            self._state.jobs.cancel(before)
+        return job
+
+    def _watch(self, job: Job) -> Iterator[Shown]:
+        shown: tuple[JobState, int] | None = None
+        while not job.state.final:
+            if shown != (job.state, job.frames):
+                shown = (job.state, job.frames)
+                yield _job_progress(job), *_buttons(running=True)
+            time.sleep(_LOOK)
+        if job.state is JobState.DONE:
+            space = self._state.models[job.model].metadata.label_space
+            yield film_html(job, space), *_buttons(running=False)
+        elif job.state is JobState.CANCELLED:
+            yield empty_html("film", "Cancelled; nothing was kept."), *_buttons(running=False)
+        else:
+            yield error_html(job.error or "The video failed."), *_buttons(running=False)
+
+
+def _buttons(*, running: bool) -> tuple[Any, Any]:
+    return gr.update(interactive=not running), gr.update(interactive=running)
+
+
+def _job_progress(job: Job) -> str:
+    if job.state is JobState.WAITING:
+        return _progress_html("Waiting for its turn …", 0, None)
+    took = time.time() - (job.started or time.time())
+    if not job.frames or not took:
+        return _progress_html("Opening the video …", 0, job.expected)
+    rate = job.frames / took
+    text = f"Frame {job.frames}"
+    if job.expected:
+        left = max(job.expected - job.frames, 0) / rate
+        text += f" of {job.expected} · {rate:.1f} frames per second · {_duration(left)} left"
+    else:
+        text += f" · {rate:.1f} frames per second"
+    return _progress_html(text, job.frames, job.expected)
+
+
+def _progress_html(text: str, done: int, expected: int | None) -> str:
+    value = f'value="{min(done, expected)}" max="{expected}"' if expected else ""
+    return (
+        f'<div class="empty working"><progress {value} aria-label="Progress"></progress>'
+        f'<p role="status">{escape(text)}</p></div>'
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
