@@ -32,7 +32,7 @@ def run(argv: list[str]) -> None:
     Raises:
         CfcontraError: nothing could be started, or some of it failed.
     """
-    arguments = parser().parse_args(argv)
+    arguments = parser().parse_intermixed_args(argv)
     set_up_logging(arguments)
     from .video.codec import find_encoder
     from .video.job import plan
@@ -43,6 +43,8 @@ def run(argv: list[str]) -> None:
     find_encoder(arguments.codec)
     if arguments.resume and arguments.overwrite:
         raise InputError("--resume and --overwrite: one goes on, the other starts over; choose.")
+    if arguments.resume and "-" in arguments.sources:
+        raise InputError("--resume: standard input cannot be read again.")
     kinds = parse_kinds(arguments.write)
     options = _source_options(arguments)
     to_pipe = arguments.output == "-"
@@ -180,7 +182,7 @@ class _Job:
         where = ", ".join(map(str, report.outputs)) or str(task.source)
         resumed = f" ({report.resumed} of them before)" if report.resumed else ""
         every = self._arguments.every
-        asked = f", masks of every {every} carried on" if every > 1 else ""
+        asked = f", the model asked about every {every} frames" if every > 1 else ""
         self._console.print(
             f"{where}: {report.frames} frames{resumed} in {report.seconds:.1f} s, "
             f"{report.fps:.1f} fps{asked}",
@@ -190,9 +192,14 @@ class _Job:
 
 
 def _open_backend(arguments: argparse.Namespace) -> Backend:
-    from cfcontra.runtime import open_backend
+    from cfcontra.runtime import half_runtime, open_backend
 
-    return open_backend(arguments.model, arguments.device, arguments.threads, arguments.runtime)
+    runtime = arguments.runtime
+    if arguments.half:
+        runtime = half_runtime(arguments.model, runtime)
+    size = arguments.work_size
+    options = {} if size is None else {"work_size": size}
+    return open_backend(arguments.model, arguments.device, arguments.threads, runtime, **options)
 
 
 def _summary(failures: list[str], tasks: int) -> str:

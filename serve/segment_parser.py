@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from cfcontra.command import Parser
+
+_SMALLEST, _LARGEST = 32, 8192  # of a working size, as cfcontra-export has them
 
 
 def parser() -> Parser:
@@ -97,4 +100,26 @@ def _add_speed(parser: Parser) -> None:
         default=1,
         metavar="N",
         help="ask the model about every Nth frame; the others get the last mask (default: 1)",
+    )
+    group.add_argument(
+        "--half",
+        action="store_true",
+        help="compute in 16 bits where the runtime can: of a model.pt, or with --runtime openvino",
+    )
+    group.add_argument(
+        "--work-size",
+        type=_work_size,
+        metavar="HxW",
+        help="size that the network of a model.pt sees (default: the one it was trained at)",
+    )
+
+
+def _work_size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    if height.isdecimal() and width.isdecimal():
+        size = int(height), int(width)
+        if min(size) >= _SMALLEST and max(size) <= _LARGEST:
+            return size
+    raise argparse.ArgumentTypeError(
+        f"'{text}' is not HEIGHTxWIDTH, e.g. 288x512, each {_SMALLEST} to {_LARGEST}"
     )

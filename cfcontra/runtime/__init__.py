@@ -18,8 +18,35 @@ RUNTIMES = {
 """Runtimes and the files they run. The first of each kind of file is its default."""
 
 
+def half_runtime(path: Path, runtime: str = "auto") -> str:
+    """The runtime that computes in 16 bits where `runtime` would in 32.
+
+    Args:
+        path: the model file.
+        runtime: one of `RUNTIMES`, or `auto`.
+
+    Raises:
+        InputError: there is none, so that the file itself has to be in half precision.
+    """
+    name = "torch" if runtime == "auto" and path.suffix == ".pt" else runtime
+    if name.endswith("-bf16"):
+        return name
+    if f"{name}-bf16" in RUNTIMES:
+        return f"{name}-bf16"
+    if path.suffix == ".onnx":
+        raise InputError(
+            f"--half: onnxruntime computes in the precision of {path.name}. Export with "
+            "--precision fp16, or add --runtime openvino."
+        )
+    raise InputError(f"--half: {runtime} does not compute in 16 bits. Use --runtime torch.")
+
+
 def open_backend(
-    path: Path, device: str = "auto", threads: int | None = None, runtime: str = "auto"
+    path: Path,
+    device: str = "auto",
+    threads: int | None = None,
+    runtime: str = "auto",
+    work_size: tuple[int, int] | None = None,
 ) -> Backend:
     """Open a model file.
 
@@ -28,10 +55,11 @@ def open_backend(
         device: `auto`, `cpu` or `cuda[:N]`.
         threads: CPU threads, None for the runtime's default.
         runtime: one of `RUNTIMES`; `auto` runs `.pt` in PyTorch and `.onnx` in onnxruntime.
+        work_size: `(height, width)` that the network of a `.pt` sees instead of its own.
 
     Raises:
-        InputError: unknown kind of file, an unusable file, a runtime that does not run it, or a
-            missing device.
+        InputError: unknown kind of file, an unusable file, a runtime that does not run it, a
+            missing device, or a working size for a file that has its own built in.
     """
     fitting = [name for name, suffix in RUNTIMES.items() if suffix == path.suffix]
     if not fitting:
@@ -41,6 +69,11 @@ def open_backend(
         raise InputError(
             f"--runtime {runtime}: does not run {path.suffix} files. For {path.name}: "
             f"{', '.join(fitting)}."
+        )
+    if work_size is not None and path.suffix != ".pt":
+        raise InputError(
+            f"--work-size: the one of {path.name} is built in. Export again with cfcontra-export "
+            "--work-size, or give the model.pt."
         )
     kind, _, mode = name.partition("-")
     if kind == "onnxruntime":
@@ -53,7 +86,7 @@ def open_backend(
         return OpenVinoBackend(path, device, threads, mode or "fp32")
     from cfcontra.runtime.torch_backend import TorchBackend
 
-    return TorchBackend.open(path, device, threads, mode or "eager")
+    return TorchBackend.open(path, device, threads, mode or "eager", work_size)
 
 
-__all__ = ["FRAME_SCORES", "RUNTIMES", "Backend", "Prediction", "open_backend"]
+__all__ = ["FRAME_SCORES", "RUNTIMES", "Backend", "Prediction", "half_runtime", "open_backend"]

@@ -66,9 +66,25 @@ class TorchBackend(Backend):
         device: str = "auto",
         threads: int | None = None,
         mode: str = "eager",
+        work_size: tuple[int, int] | None = None,
     ) -> TorchBackend:
-        """Open a `model.pt`."""
-        backend = cls(load_checkpoint(path), device, threads, mode)
+        """Open a `model.pt`.
+
+        Args:
+            path: the file.
+            device: `auto`, `cpu` or `cuda[:N]`.
+            threads: CPU threads, None for torch's default.
+            mode: as of the class.
+            work_size: `(height, width)` the network sees, None for the file's own.
+        """
+        checkpoint = load_checkpoint(path)
+        if work_size is not None:
+            metadata = checkpoint.metadata
+            preprocessing = replace(metadata.preprocessing, work_size=work_size)
+            checkpoint = replace(
+                checkpoint, metadata=replace(metadata, preprocessing=preprocessing)
+            )
+        backend = cls(checkpoint, device, threads, mode)
         backend.metadata = _with_hash(backend.metadata, file_sha256(path))
         return backend
 

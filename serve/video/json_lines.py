@@ -13,10 +13,10 @@ import numpy as np
 from cfcontra.errors import InputError
 from cfcontra.files import describe_os_error
 from cfcontra.rle import encode_masks
+from cfcontra.runtime import FRAME_SCORES
 
 from .sink import Context, Segmented, Sink
 
-_SCORES = ("mean_confidence", "mean_entropy", "prototype_distance")
 _PART = "masks.jsonl"
 
 
@@ -75,8 +75,10 @@ class JsonLinesSink(Sink):
         line["carried"] = result.carried
         line["confidence"] = confidence
         if result.scores is not None:
-            values = (round(float(score), 6) for score in result.scores)
-            line |= dict(zip(_SCORES, values, strict=True))
+            line["scores"] = {
+                name: round(float(score), 6) if np.isfinite(score) else None
+                for name, score in zip(FRAME_SCORES, result.scores, strict=True)
+            }
         self._line(line | {"classes": classes})
 
     def _encoded(self, result: Segmented) -> tuple[list[dict[str, Any]], float]:

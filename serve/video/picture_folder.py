@@ -33,6 +33,7 @@ class PictureFolder(Source):
 
     def __init__(self, folder: Path, pictures: Sequence[Path], rate: Fraction) -> None:
         self.name = str(folder)
+        self.resumable = True
         self._pictures = pictures
         self._from = 0
         self._skipped = 0

@@ -275,7 +275,7 @@ def _results(
     for frame, asked in zip(batch.frames, batch.asked, strict=True):
         if asked:
             assert prediction is not None
-            scores = getattr(prediction, "frame_scores", None)
+            scores = prediction.frame_scores
             last = Segmented(
                 frame,
                 prediction.mask[position],

@@ -40,6 +40,7 @@ class VideoReader(Source):
     def __init__(self, source: Path | Pipe, threads: int | None = None) -> None:
         self.name = str(source)
         self._source, self._threads = source, threads
+        self.resumable = isinstance(source, Path)
         self._skipped = 0
         self._last: int | None = None
         self._container = _open(source)

@@ -155,7 +155,7 @@ def segment(
         sinks: not opened; of different names, those with an `output` all in one folder.
         backend: the model.
         resumable: whether what is unfinished stays when something goes wrong, for a later
-            `resume`; otherwise it is removed.
+            `resume`; otherwise, and where the source cannot be read again, it is removed.
         resume: whether to go on with what an earlier call left; a new start if it left nothing.
         settings: what must be the same to go on; plain data.
     """
@@ -177,11 +177,11 @@ def segment(
             try:
                 run = _run(source, sinks, backend, work, batch, every, threads)
                 run.frames = resumed
-                if resumable:
+                if resumable and source.resumable:
                     run.checkpoints = Checkpoints(work, len(sinks))
                 _start(run, filters, observers, progress, stop)
             except BaseException:
-                work.keep = resumable and work.mark is not None
+                work.keep = resumable and source.resumable and work.mark is not None
                 raise
             return _report(run, outputs, started, resumed)
 

@@ -23,8 +23,8 @@ class Segmented:
         frame: the frame itself.
         mask: train ids uint8 `[H, W]`.
         confidence: probability of the most likely class as uint8 `[H, W]`, 255 is 1.
-        scores: float32 `[3]`: mean confidence, mean entropy, distance to the class prototypes;
-            None where the model file does not give them.
+        scores: float32 `[3]`, see `cfcontra.runtime.FRAME_SCORES`; None where the model file does
+            not give them.
         carried: whether mask, confidence and scores are those of an earlier frame.
     """
 

@@ -96,6 +96,7 @@ class Source(ABC):
         expected: number of frames as far as it is known.
         live: whether frames come whether or not somebody takes them. Of a live source only
             the newest frame is taken, and what was passed over is counted.
+        resumable: whether `skip_to` works, as another process can read it again.
         damaged: packets or pictures that could not be read and were skipped, so far.
         audio: the sound that belongs to it, None where there is none to copy.
     """
@@ -104,6 +105,7 @@ class Source(ABC):
     format: VideoFormat
     expected: int | None = None
     live: bool = False
+    resumable: bool = False
     damaged: int = 0
     audio: AudioTrack | None = None
 
