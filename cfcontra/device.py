@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,13 @@ def resolve_device(name: str) -> torch.device:
             raise InputError(f"--device {name}: {found}. Check `nvidia-smi`, or use --device cpu.")
         return torch.device("cuda", index)
     return device
+
+
+def available_cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def set_threads(threads: int | None) -> None:

@@ -7,7 +7,7 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cfcontra.command import console, notes, set_up_logging
 from cfcontra.errors import CfcontraError, InputError, system_reason
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .video.sources import SourceOptions
 
 _LOG = logging.getLogger(__name__)
+_STREAMS = 8  # frames in the model at the same time, at most: each takes memory
 
 
 def run(argv: list[str]) -> None:
@@ -198,8 +199,15 @@ def _open_backend(arguments: argparse.Namespace) -> Backend:
     if arguments.half:
         runtime = half_runtime(arguments.model, runtime)
     size = arguments.work_size
-    options = {} if size is None else {"work_size": size}
-    return open_backend(arguments.model, arguments.device, arguments.threads, runtime, **options)
+    options: dict[str, Any] = {} if size is None else {"work_size": size}
+    return open_backend(
+        arguments.model,
+        arguments.device,
+        arguments.threads,
+        runtime,
+        streams=_STREAMS,
+        **options,
+    )
 
 
 def _summary(failures: list[str], tasks: int) -> str:

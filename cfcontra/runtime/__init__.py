@@ -47,6 +47,7 @@ def open_backend(
     threads: int | None = None,
     runtime: str = "auto",
     work_size: tuple[int, int] | None = None,
+    streams: int = 1,
 ) -> Backend:
     """Open a model file.
 
@@ -56,6 +57,8 @@ def open_backend(
         threads: CPU threads, None for the runtime's default.
         runtime: one of `RUNTIMES`; `auto` runs `.pt` in PyTorch and `.onnx` in onnxruntime.
         work_size: `(height, width)` that the network of a `.pt` sees instead of its own.
+        streams: calls that are wanted at the same time, for many frames rather than soon the
+            next; `Backend.streams` says how many it has become.
 
     Raises:
         InputError: unknown kind of file, an unusable file, a runtime that does not run it, a
@@ -79,7 +82,7 @@ def open_backend(
     if kind == "onnxruntime":
         from cfcontra.runtime.onnx_backend import OnnxBackend
 
-        return OnnxBackend(path, device, threads)
+        return OnnxBackend(path, device, threads, streams)
     if kind == "openvino":
         from cfcontra.runtime.openvino_backend import OpenVinoBackend
 

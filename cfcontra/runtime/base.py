@@ -51,12 +51,14 @@ class Backend(ABC):
         device: where it really runs, e.g. `cpu`, `cuda:0`.
         runtime: which runtime runs it, e.g. `torch 2.15`.
         gives_frame_scores: whether its predictions have `frame_scores`.
+        streams: how many threads may call `predict` at the same time, and gain by it.
     """
 
     metadata: ModelMetadata
     device: str
     runtime: str
     gives_frame_scores: bool = False
+    streams: int = 1
 
     def predict(self, frames: NDArray[np.uint8]) -> Prediction:
         """Segment frames.

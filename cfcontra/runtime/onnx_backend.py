@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cfcontra.device import resolve_device
+from cfcontra.device import available_cores, resolve_device
 from cfcontra.errors import InputError, MissingDependencyError
 from cfcontra.onnx_content import read_metadata
 from cfcontra.runtime.exported import Arrays, ExportedBackend
@@ -29,19 +29,28 @@ class OnnxBackend(ExportedBackend):
         path: file written by `cfcontra-export`.
         device: `auto`, `cpu` or `cuda[:N]`; a device asked for is used or refused.
         threads: CPU threads, None for one per core.
+        streams: calls at the same time, on a CPU alone. They share the threads: a frame takes
+            longer and all of them together less, as cores that work on frames of their own
+            need not wait for each other.
 
     Raises:
         InputError: not an ONNX file, not exported by cfcontra, or a device that the
             session does not really get.
     """
 
-    def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, device: str = "auto", threads: int | None = None, streams: int = 1
+    ) -> None:
         import onnxruntime
 
         if threads is not None and threads < 1:
             raise InputError(f"--threads {threads}: give 1 or more.")
         wanted = resolve_device(device)
         self._path, self._threads = path, threads
+        if wanted.type == "cpu" and streams > 1:
+            cores = threads or available_cores()
+            self.streams = min(streams, cores)
+            self._threads = cores // self.streams
         self._providers: list[Any] = ["CPUExecutionProvider"]
         if wanted.type == "cuda":
             onnxruntime.preload_dlls()

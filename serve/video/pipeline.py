@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from .channel import Cancelled, Channel, Worker
 from .checkpoint import Checkpoint, Checkpoints
 from .sink import Segmented, Sink
 from .source import Frame, Source
+from .streams import Streams
 
 _LOG = logging.getLogger(__name__)
 _WAITING = 2  # batches between two stages
@@ -99,6 +101,7 @@ class Run:
         """
         form = self.source.format
         live = self.source.live
+        self._streams = Streams(self.backend, live)
         self._batcher = Batcher(form, self.batch, self.every, live)
         waiting = 1 if form.width * form.height * 3 * self.batch > _LARGE or live else _WAITING
         self._frames: Channel[Frame] = Channel(1 if live else 2 * self.batch, newest=live)
@@ -114,7 +117,6 @@ class Run:
             workers.append(Worker("prepare", self._prepare))
         workers.append(Worker("decode", self._decode))
         started = time.perf_counter()
-        cpu = time.thread_time()
         for worker in workers:
             worker.start()
         try:
@@ -128,7 +130,7 @@ class Run:
             for sink in self.sinks:
                 sink.discard()
         self.dropped = self._frames.dropped
-        self._account(workers, time.perf_counter() - started, time.thread_time() - cpu)
+        self._account(workers, time.perf_counter() - started)
 
     def _channels(self) -> list[Channel[Any]]:
         return [self._frames, self._batches, self._predicted, *self._results]
@@ -184,13 +186,13 @@ class Run:
         done = self.frames
         if done and self.progress is not None:
             self.progress(done, self.source.expected)
-        for batch in self._prepared():
-            prediction = self.backend.predict(batch.images) if len(batch.images) else None
-            self._batcher.give_back(batch)
-            self._predicted.put((batch, prediction))
-            done += len(batch.frames)
-            if self.progress is not None:
-                self.progress(done, self.source.expected)
+        with closing(self._streams(self._prepared())) as results:
+            for batch, prediction in results:
+                self._batcher.give_back(batch)
+                self._predicted.put((batch, prediction))
+                done += len(batch.frames)
+                if self.progress is not None:
+                    self.progress(done, self.source.expected)
 
     def _prepared(self) -> Iterator[Batch]:
         if self.source.live:
@@ -247,7 +249,7 @@ class Run:
             results.cancel()
             raise
 
-    def _account(self, workers: list[Worker], seconds: float, cpu: float) -> None:
+    def _account(self, workers: list[Worker], seconds: float) -> None:
         by_name = {worker.name: worker for worker in workers}
         before: dict[str, Channel[Any]] = {"prepare": self._frames, "results": self._predicted}
         behind: dict[str, Channel[Any]] = {"decode": self._frames, "prepare": self._batches}
@@ -264,7 +266,10 @@ class Run:
         inputs = self._frames if self.source.live else self._batches
         waiting = inputs.get_seconds + self._predicted.put_seconds
         self.stages["infer"] = Stage(
-            max(0.0, seconds - waiting), waiting, cpu, self._batches.occupancy
+            max(0.0, seconds - waiting),
+            waiting,
+            self._streams.cpu_seconds,
+            self._batches.occupancy,
         )
 
 

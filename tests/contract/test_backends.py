@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -91,6 +92,20 @@ def test_masks_have_the_frames_size_and_agree_with_torch(
     assert found.mask.max() < backend.metadata.label_space.num_classes
     assert np.mean(found.mask == expected.mask) >= 0.9999
     assert np.abs(found.confidence.astype(int) - expected.confidence).max() <= 1
+
+
+def test_streams_answer_as_one_does(folder: Path) -> None:
+    """Several threads in one backend; oracle: one call after the other in a backend of one."""
+    one = open_backend(folder / "model.onnx", "cpu", 2, "onnxruntime")
+    several = open_backend(folder / "model.onnx", "cpu", 2, "onnxruntime", streams=8)
+    assert (one.streams, several.streams) == (1, 2)
+    batches = [frames(1, 40, 60, seed) for seed in range(12)]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(several.predict, batches))
+    for batch, prediction in zip(batches, found, strict=True):
+        expected = one.predict(batch)
+        assert np.array_equal(prediction.mask, expected.mask)
+        assert np.abs(prediction.confidence.astype(int) - expected.confidence).max() <= 1
 
 
 def _scores_in_numpy(folder: Path, frame: NDArray[np.uint8]) -> list[float]:

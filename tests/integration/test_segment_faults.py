@@ -63,7 +63,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(monkeypatch: pytest.MonkeyPatch) -> FaultyBackend:
     """Let the command run with a backend that has no fault."""
     backend = FaultyBackend()
-    monkeypatch.setattr(cfcontra.runtime, "open_backend", lambda *_: backend)
+    monkeypatch.setattr(cfcontra.runtime, "open_backend", lambda *_, **__: backend)
     return backend
 
 
@@ -125,7 +125,7 @@ def test_a_real_signal_ends_the_command_with_130(
 
     batches: list[int] = []
 
-    monkeypatch.setattr(cfcontra.runtime, "open_backend", lambda *_: Interrupting())
+    monkeypatch.setattr(cfcontra.runtime, "open_backend", lambda *_, **__: Interrupting())
     output = tmp_path / "out.mp4"
     assert segment([str(drive), "--model", "m.onnx", "--output", str(output)]) == 130
     assert frames_in(output) == 8

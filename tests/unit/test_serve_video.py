@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cfcontra.errors import InputError
 from cfcontra.label_space import LABEL_SPACES
+from cfcontra.metadata import ModelMetadata
+from cfcontra.preprocessing import Preprocessing
+from cfcontra.runtime import Backend, Prediction
+from cfcontra.serve.video.batches import Batch
 from cfcontra.serve.video.channel import Cancelled, Channel, Worker
 from cfcontra.serve.video.codec import find_encoder
 from cfcontra.serve.video.color import BT709, Color
@@ -18,6 +25,7 @@ from cfcontra.serve.video.job import Task, plan
 from cfcontra.serve.video.overlay import YuvOverlay
 from cfcontra.serve.video.picture import Orientation, planes
 from cfcontra.serve.video.shape import RgbConverter
+from cfcontra.serve.video.streams import Streams
 from cfcontra.visualize import overlay
 
 SPACE = LABEL_SPACES["camvid11"]
@@ -207,3 +215,69 @@ def test_turning_a_frame_is_turning_its_planes(
         expected = expected[:, ::-1] if mirrored else expected
         expected = expected[::-1] if upended else expected
         assert np.array_equal(found, expected)
+
+
+# Streams
+
+
+class Sleeper(Backend):
+    """Takes longer for dark frames, and notes how many it has at the same time."""
+
+    def __init__(self, streams: int, fault: int | None = None) -> None:
+        self.metadata = ModelMetadata(SPACE, Preprocessing((32, 32)), {"name": "sleeper"})
+        self.device, self.runtime = "cpu", "test"
+        self.streams, self._fault = streams, fault
+        self.now = self.most = 0
+        self._lock = threading.Lock()
+
+    def _run(self, frames: NDArray[np.uint8]) -> Prediction:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep((255 - int(frames.max())) / 5000)
+        with self._lock:
+            self.now -= 1
+        if frames.max() == self._fault:
+            raise ValueError("model")
+        return Prediction(frames[..., 0], frames[..., 0])
+
+
+def grey_batches(levels: list[int]) -> list[Batch]:
+    return [Batch([], [True], np.full((1, 2, 2, 3), level, np.uint8)) for level in levels]
+
+
+@pytest.mark.parametrize("streams", [1, 2, 4])
+def test_results_come_in_order_however_long_each_takes(streams: int) -> None:
+    levels = [int(level) for level in np.random.default_rng(0).integers(0, 256, 40)]
+    backend = Sleeper(streams)
+    results = Streams(backend)(iter(grey_batches(levels)))
+    found = [int(prediction.mask[0, 0, 0]) for _, prediction in results if prediction]
+    assert found == levels
+    assert backend.most == streams
+
+
+def test_live_frames_go_one_by_one_and_batches_without_images_pass() -> None:
+    backend = Sleeper(4)
+    assert len(list(Streams(backend, live=True)(grey_batches([0, 50, 100])))) == 3
+    assert backend.most == 1
+    empty = Batch([], [False], np.empty((0, 2, 2, 3), np.uint8))
+    assert list(Streams(backend)([empty])) == [(empty, None)]
+
+
+@pytest.mark.timeout(60)
+def test_a_fault_comes_in_its_turn_and_leaves_no_thread() -> None:
+    results = Streams(Sleeper(3, fault=30))(grey_batches([0, 200, 30, 250, 250]))
+    assert [int(prediction.mask.max()) for _, prediction in (next(results), next(results))] == [
+        0,
+        200,
+    ]
+    with pytest.raises(ValueError, match="model"):
+        next(results)
+    assert not [t for t in threading.enumerate() if t.name.startswith("infer")]
+
+
+def test_leaving_early_leaves_no_thread() -> None:
+    results = Streams(Sleeper(3))(grey_batches([100] * 50))
+    next(results)
+    results.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("infer")]
