@@ -28,6 +28,7 @@ class Busy(Exception):  # noqa: N818 - a state, not a fault
 class _Item:
     frames: NDArray[np.uint8]
     future: Future[Prediction]
+    alone: bool
 
 
 class Batcher:
@@ -38,7 +39,8 @@ class Batcher:
     nobody, and batches grow by themselves under load.
 
     Args:
-        backend: the model.
+        backend: the model, for a run that has the machine to itself.
+        crowd: the same on fewer threads, for runs beside others; None for the same backend.
         workers: runs at the same time.
         max_batch: frames in one run; a caller's own frames are never split.
         queue: frames that may wait; more raise `Busy`.
@@ -49,16 +51,18 @@ class Batcher:
         self,
         backend: Backend,
         *,
+        crowd: Backend | None = None,
         workers: int = 1,
         max_batch: int = 1,
         queue: int = 128,
         on_batch: Callable[[Prediction, float], None] | None = None,
     ) -> None:
-        self._backend, self._max_batch, self._queue = backend, max_batch, queue
+        self._backend, self._crowd = backend, crowd or backend
+        self._max_batch, self._queue, self._workers = max_batch, queue, workers
         self.on_batch = on_batch
         self._items: deque[_Item] = deque()
         self._changed = threading.Condition()
-        self._idle = 0
+        self._idle = 0  # workers that run nothing; one that starts counts itself
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"model-{number}", daemon=True)
@@ -78,18 +82,22 @@ class Batcher:
         """Whether every worker still works."""
         return not self._closed and all(thread.is_alive() for thread in self._threads)
 
-    def submit(self, frames: NDArray[np.uint8], *, patient: bool = False) -> Future[Prediction]:
+    def submit(
+        self, frames: NDArray[np.uint8], *, alone: bool = True, patient: bool = False
+    ) -> Future[Prediction]:
         """Put frames `[n, H, W, 3]` in the queue.
 
         Cancelling the future takes them out again if they have not begun.
 
         Args:
+            frames: uint8 `[n, H, W, 3]`.
+            alone: whether the caller knows of no others that will want the machine meanwhile.
             patient: for a caller that hands in one batch at a time and may not be turned away.
 
         Raises:
             Busy: the queue is full.
         """
-        item = _Item(frames, Future())
+        item = _Item(frames, Future(), alone)
         with self._changed:
             if self._closed:
                 raise Busy("the server is stopping")
@@ -125,11 +133,13 @@ class Batcher:
                 self._changed.wait_for(lambda: self._items or self._closed)
                 items = self._take()
                 self._idle -= 1
+                others = self._items or self._idle < self._workers - 1
+                alone = not others and all(item.alone for item in items)
                 if self._closed and not items:
                     return
             running = [item for item in items if item.future.set_running_or_notify_cancel()]
             if running:
-                self._run(running)
+                self._run(running, self._backend if alone else self._crowd)
 
     def _take(self) -> list[_Item]:
         """The oldest item and others of its size, leaving a share to other idle workers."""
@@ -148,12 +158,12 @@ class Batcher:
         self._items = left
         return taken
 
-    def _run(self, items: list[_Item]) -> None:
+    def _run(self, items: list[_Item], backend: Backend) -> None:
         frames = [item.frames for item in items]
         started = time.perf_counter()
         try:
             together = frames[0] if len(frames) == 1 else np.concatenate(frames)
-            prediction = self._backend.predict(together)
+            prediction = backend.predict(together)
         except BaseException as error:  # noqa: BLE001 - raised again by who waits for the result
             for item in items:
                 item.future.set_exception(error)

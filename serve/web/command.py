@@ -39,19 +39,26 @@ def run_demo(argv: list[str]) -> None:
         named = [str(QUICKSTART_MODEL)]
 
     from .log import log_requests
-    from .models import Models, name_models
+    from .models import Models, name_models, open_model
     from .server import claim_port, serve
 
     paths = name_models(named)
     settings = settings_from(arguments)
     claimed = claim_port(arguments.host, arguments.port)
-    from cfcontra.runtime import open_backend
-
-    backends = {
-        name: (path, open_backend(path, arguments.device, arguments.threads, arguments.runtime))
-        for name, path in paths.items()
-    }
-    models = Models.of(backends, settings.max_batch, settings.limits.queue)
+    models = Models(
+        [
+            open_model(
+                name,
+                path,
+                device=arguments.device,
+                threads=arguments.threads,
+                runtime=arguments.runtime,
+                max_batch=settings.max_batch,
+                queue=settings.limits.queue,
+            )
+            for name, path in paths.items()
+        ]
+    )
     if settings.log is not None and not arguments.quiet:
         log_requests(settings.log)
     serve(models, settings, claimed, lambda url: console.print(f"open {url}   (Ctrl-C ends it)"))

@@ -70,11 +70,11 @@ def picture_size(source: BinaryIO) -> tuple[int, int] | None:
 def _upright_rgb(opened: Image.Image) -> NDArray[np.uint8]:
     if opened.mode in ("I", "F"):
         raise InputError("Pictures of 32-bit values are not taken. Save it with 8 or 16 bits.")
-    upright = ImageOps.exif_transpose(opened)
-    if upright.mode in _DEEP:
-        grey = (np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8)
+    ImageOps.exif_transpose(opened, in_place=True)
+    if opened.mode in _DEEP:
+        grey = (np.asarray(opened).astype(np.uint16) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
-    return np.array(upright.convert("RGB"), dtype=np.uint8)
+    return np.array(opened if opened.mode == "RGB" else opened.convert("RGB"), dtype=np.uint8)
 
 
 def _too_many(max_pixels: int) -> TooManyPixelsError:

@@ -59,7 +59,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--max-batch",
         type=int,
         metavar="N",
-        help="pictures in one run of a model (default: 4, on a GPU 16)",
+        help="pictures in one run of a model (default: 16 on a GPU; on a CPU by runtime)",
     )
     running.add_argument(
         "--scratch",

@@ -32,15 +32,16 @@ class ClassShare:
 
 def class_shares(prediction: Prediction, label_space: LabelSpace) -> list[ClassShare]:
     """All classes of the label space for the first picture of a prediction, largest first."""
-    mask, confidence = prediction.mask[0].ravel(), prediction.confidence[0].ravel()
-    pixels = np.bincount(mask, minlength=256)
-    sums = np.bincount(mask, weights=confidence.astype(np.float64), minlength=256)
+    # One histogram of both: exact, and one pass.
+    joint = prediction.mask[0].astype(np.uint16) << 8 | prediction.confidence[0]
+    counts = np.bincount(joint.ravel(), minlength=1 << 16).reshape(256, 256)
+    pixels, sums = counts.sum(axis=1), counts @ np.arange(256)
     shares = [
         ClassShare(
             train_id,
             name,
             color,
-            area=float(pixels[train_id] / mask.size),
+            area=float(pixels[train_id] / joint.size),
             confidence=float(sums[train_id] / max(pixels[train_id], 1) / 255.0),
         )
         for train_id, (name, color) in enumerate(

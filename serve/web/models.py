@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 
 from cfcontra.errors import InputError
 from cfcontra.metadata import ModelMetadata
-from cfcontra.runtime import Backend, Prediction
+from cfcontra.runtime import Backend, Prediction, open_backend
 
 from .batcher import Batcher
 
 _CPU_BATCH, _GPU_BATCH = 4, 16
+_RUNS = 4  # at the same time on a CPU
 
 
 class ServedModel(Backend):
@@ -29,6 +31,8 @@ class ServedModel(Backend):
         name: what it is chosen by.
         path: its file.
         backend: the opened file.
+        crowd: the same on one of `runs` shares of the threads, for runs beside others.
+        runs: at the same time.
         max_batch: frames in one run, None for what fits the device.
         queue: frames that may wait.
     """
@@ -39,6 +43,8 @@ class ServedModel(Backend):
         path: Path,
         backend: Backend,
         *,
+        crowd: Backend | None = None,
+        runs: int = 1,
         max_batch: int | None = None,
         queue: int = 128,
     ) -> None:
@@ -46,20 +52,25 @@ class ServedModel(Backend):
         self.metadata: ModelMetadata = backend.metadata
         self.device, self.runtime = backend.device, backend.runtime
         self.gives_frame_scores = backend.gives_frame_scores
-        on_cpu = backend.device == "cpu"
         self.batcher = Batcher(
             backend,
-            max_batch=max_batch or (_CPU_BATCH if on_cpu else _GPU_BATCH),
+            crowd=crowd,
+            workers=runs,
+            max_batch=max_batch or _batch(backend, runs),
             queue=queue,
         )
 
-    def submit(self, frames: NDArray[np.uint8]) -> Future[Prediction]:
+    def submit(self, frames: NDArray[np.uint8], alone: bool = True) -> Future[Prediction]:
         """Hand frames RGB uint8 `[N, H, W, 3]` in.
+
+        Args:
+            frames: all of one picture's size.
+            alone: whether the caller has no other pictures in work.
 
         Raises:
             Busy: too many wait.
         """
-        return self.batcher.submit(frames)
+        return self.batcher.submit(frames, alone=alone)
 
     def _run(self, frames: NDArray[np.uint8]) -> Prediction:
         return self.batcher.submit(frames, patient=True).result()
@@ -70,21 +81,6 @@ class Models(Mapping[str, ServedModel]):
 
     def __init__(self, models: list[ServedModel]) -> None:
         self._models = {model.name: model for model in models}
-
-    @classmethod
-    def of(
-        cls,
-        backends: Mapping[str, tuple[Path, Backend]],
-        max_batch: int | None = None,
-        queue: int = 128,
-    ) -> Models:
-        """Serve opened backends by their names."""
-        return cls(
-            [
-                ServedModel(name, path, backend, max_batch=max_batch, queue=queue)
-                for name, (path, backend) in backends.items()
-            ]
-        )
 
     def __getitem__(self, name: str) -> ServedModel:
         return self._models[name]
@@ -104,6 +100,44 @@ class Models(Mapping[str, ServedModel]):
         """End the models' threads."""
         for model in self.values():
             model.batcher.close()
+
+
+def open_model(
+    name: str,
+    path: Path,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    runtime: str = "auto",
+    max_batch: int | None = None,
+    queue: int = 128,
+) -> ServedModel:
+    """Open a file to be served.
+
+    On a CPU, two runs on a core each get more done than one run on both: the threads of a
+    run wait for each other at every operator (measured: half the CPU time a frame). So
+    where the runtime can be opened with fewer threads, a run that is alone takes all of
+    them, and runs beside each other share them.
+
+    Raises:
+        InputError: see `open_backend`.
+    """
+    backend = open_backend(path, device, threads, runtime)
+    cores = threads or os.cpu_count() or 1
+    runs = min(_RUNS, cores)
+    if backend.device != "cpu" or not backend.runtime.startswith("onnxruntime") or runs == 1:
+        return ServedModel(name, path, backend, max_batch=max_batch, queue=queue)
+    crowd = open_backend(path, device, cores // runs, runtime)
+    return ServedModel(
+        name, path, backend, crowd=crowd, runs=runs, max_batch=max_batch, queue=queue
+    )
+
+
+def _batch(backend: Backend, runs: int) -> int:
+    if backend.device != "cpu":
+        return _GPU_BATCH
+    # On one thread, a frame of a batch takes as long as a frame alone.
+    return 1 if runs > 1 else _CPU_BATCH
 
 
 def name_models(arguments: list[str]) -> dict[str, Path]:

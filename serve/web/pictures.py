@@ -97,7 +97,8 @@ class Pictures:
             )
         async with self._budget.take(pixels):
             image = await self._in_thread(read_picture, io.BytesIO(data), self._limits.image_pixels)
-            prediction = await asyncio.wrap_future(model.submit(image[None]))
+            future = model.submit(image[None], alone=self._inside <= 1)
+            prediction = await asyncio.wrap_future(future)
             return await self._in_thread(finish, image, prediction)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:

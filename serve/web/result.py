@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cfcontra.opencv import cv2
 from cfcontra.rle import encode_masks
 from cfcontra.runtime import Prediction
 
@@ -54,7 +55,7 @@ class SegmentationResult(BaseModel):
 def segmentation_result(prediction: Prediction, model: ServedModel) -> SegmentationResult:
     """Describe the first frame of a prediction."""
     space = model.metadata.label_space
-    mask, confidence = prediction.mask[0], prediction.confidence[0]
+    mask = prediction.mask[0]
     shares = {share.name: share for share in class_shares(prediction, space)}
     encoded = {entry["id"]: entry for entry in encode_masks(mask, space.classes)}
     classes = []
@@ -79,7 +80,7 @@ def segmentation_result(prediction: Prediction, model: ServedModel) -> Segmentat
         model=model.name,
         width=mask.shape[1],
         height=mask.shape[0],
-        mean_confidence=float(confidence.mean() / 255.0),
+        mean_confidence=cv2.mean(prediction.confidence[0])[0] / 255.0,
         scores=scores,
         classes=classes,
     )

@@ -1,0 +1,335 @@
+"""How much of the machine a server turns into answers: throughput and latency under load.
+
+    python benchmarks/server.py model.onnx --json server.json
+
+Starts `cfcontra-demo`, and lets 1, 8 and 64 clients, in a process of their own, send one picture
+after the other. Held against the machine's bound: the CPU time that decoding, the model on one
+thread and encoding take for a picture, over the cores that are left to the server (those of the
+machine less what the clients and other programs used meanwhile), and against the bare backend:
+the model alone, called from as many threads as there are cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
+
+import numpy as np
+
+CORES = os.cpu_count() or 1
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What some clients saw in some seconds.
+
+    Attributes:
+        seconds: of wall time.
+        latencies: of answered requests, in seconds.
+        refused: answers with 429.
+        failed: any other answer but 200.
+        client_cpu: seconds of CPU time of the clients.
+        server_cpu: of the server.
+        machine_cpu: of all programs.
+    """
+
+    seconds: float
+    latencies: list[float]
+    refused: int
+    failed: int
+    client_cpu: float
+    server_cpu: float
+    machine_cpu: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures of one number of clients.
+
+    Attributes:
+        clients: at the same time.
+        per_second: pictures answered.
+        p50: latency in seconds.
+        p99: latency in seconds.
+        refused: answers with 429.
+        failed: any other answer but 200.
+        server_cpu: seconds of CPU time of the server for a picture.
+        others: cores that other programs used.
+        cores: those that were left to the server.
+    """
+
+    clients: int
+    per_second: float
+    p50: float
+    p99: float
+    refused: int
+    failed: int
+    server_cpu: float
+    others: float
+    cores: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--picture", type=Path, help="default: a generated street, 540x960, JPEG")
+    parser.add_argument("--output", choices=("mask", "json", "overlay"), default="mask")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--client", nargs=4, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.picture is None:
+        with tempfile.TemporaryDirectory(prefix="cfcontra-") as folder:
+            arguments.picture = Path(folder) / "street.jpg"
+            arguments.picture.write_bytes(street())
+            run(arguments, arguments.picture.read_bytes())
+        return
+    data = arguments.picture.read_bytes()
+    if arguments.client:
+        port, pid, clients = map(int, arguments.client[:3])
+        seconds = float(arguments.client[3])
+        load = asyncio.run(drive(port, pid, arguments.output, data, clients, seconds))
+        json.dump(asdict(load), sys.stdout)
+        return
+    run(arguments, data)
+
+
+def run(arguments: argparse.Namespace, data: bytes) -> None:
+    before = bound(arguments.model, data, arguments.output)
+    process, port = start(arguments.model)
+    try:
+        measure(process.pid, port, arguments, 4, 2.0)  # warm
+        rows = [
+            measure(process.pid, port, arguments, clients, arguments.seconds)
+            for clients in arguments.clients
+        ]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    after = bound(arguments.model, data, arguments.output)
+    cpu = {name: (before[name] + after[name]) / 2 for name in before}
+    picture = sum(cpu.values())
+    bare = bare_backend(arguments.model, data)
+    steps = ", ".join(f"{name} {1000 * value:.1f}" for name, value in cpu.items())
+    print(f"CPU time of a picture: {1000 * picture:.1f} ms ({steps}); {CORES} cores")
+    print(f"bare backend: {bare:.1f} pictures/s\n")
+    print("| clients | pictures/s | of the bare backend | p50, ms | p99, ms | server's CPU, ms |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    results = []
+    for row in rows:
+        share = row.per_second * picture / row.cores
+        cells = (row.clients, f"{row.per_second:.1f}", f"{row.per_second / bare:.2f}")
+        times = (f"{1000 * row.p50:.0f}", f"{1000 * row.p99:.0f}", f"{1000 * row.server_cpu:.1f}")
+        print(f"| {' | '.join(map(str, (*cells, *times)))} |", end="")
+        print(
+            f" bound {share:.2f}; refused {row.refused}, failed {row.failed}, "
+            f"other programs {row.others:.2f} cores"
+        )
+        floor = 0.85 if row.clients == 8 else None
+        results.append(
+            {
+                "name": f"server, {row.clients} clients, against the machine's bound",
+                "value": row.per_second,
+                "unit": "pictures/s",
+                "baseline": row.cores / picture,
+                "ratio": share,
+                "floor": floor,
+                "holds": floor is None or share >= floor,
+                "p50": row.p50,
+                "p99": row.p99,
+                "bare": bare,
+                "other_programs": row.others,
+            }
+        )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def street() -> bytes:
+    """A picture as a dashcam's would be."""
+    from cfcontra.datasets import open_dataset
+    from cfcontra.visualize import encode_jpeg
+
+    return encode_jpeg(open_dataset("streets:noon,size=540x960")[0].image, quality=90)
+
+
+def bound(model: Path, data: bytes, output: str, repeats: int = 15) -> dict[str, float]:
+    """Seconds of CPU time of each step of one picture, on one thread."""
+    from cfcontra.opencv import cv2
+    from cfcontra.runtime import open_backend
+    from cfcontra.serve.web.api.answers import JPEG, JSON, PNG, Output, answer
+    from cfcontra.serve.web.decoding import read_picture
+    from cfcontra.serve.web.models import ServedModel
+
+    cv2.setNumThreads(1)
+    backend = open_backend(model, "cpu", 1)
+    image = read_picture(io.BytesIO(data))
+    prediction = backend.predict(image[None])
+    media = {"mask": PNG, "json": JSON, "overlay": JPEG}[output]
+    served = ServedModel("bare", model, backend)
+    encode = answer(Output(output), media, served, 0.5)
+    steps: dict[str, Callable[[], Any]] = {
+        "decode": lambda: read_picture(io.BytesIO(data)),
+        "model": lambda: backend.predict(image[None]),
+        "encode": lambda: encode(image, prediction),
+    }
+    found = {}
+    for name, step in steps.items():
+        step()
+        started = time.process_time()
+        for _ in range(repeats):
+            step()
+        found[name] = (time.process_time() - started) / repeats
+    served.batcher.close()
+    return found
+
+
+def bare_backend(model: Path, data: bytes, seconds: float = 4.0) -> float:
+    """Pictures a second of the model alone, on every core."""
+    from cfcontra.runtime import open_backend
+    from cfcontra.serve.web.decoding import read_picture
+
+    backend = open_backend(model, "cpu", 1)
+    frames = read_picture(io.BytesIO(data))[None]
+    backend.predict(frames)
+    started = time.perf_counter()
+
+    def loop(_: int) -> int:
+        done = 0
+        while time.perf_counter() - started < seconds:
+            backend.predict(frames)
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(CORES) as pool:
+        done = sum(pool.map(loop, range(CORES)))
+    return done / (time.perf_counter() - started)
+
+
+def start(model: Path) -> tuple[subprocess.Popen[str], int]:
+    call = "import sys; from cfcontra.serve.cli import demo; sys.exit(demo(sys.argv[1:]))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", call, str(model), "--port", "0", "--log", os.devnull],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    found = re.search(r":(\d+)", process.stdout.readline())
+    if found is None:
+        sys.exit("error: the server did not start")
+    return process, int(found[1])
+
+
+def measure(
+    pid: int, port: int, arguments: argparse.Namespace, clients: int, seconds: float
+) -> Row:
+    own = [sys.executable, __file__, str(arguments.model), "--output", arguments.output]
+    own += ["--picture", str(arguments.picture)]
+    done = subprocess.run(
+        [*own, "--client", str(port), str(pid), str(clients), str(seconds)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    load = Load(**json.loads(done.stdout))
+    others = (load.machine_cpu - load.server_cpu - load.client_cpu) / load.seconds
+    answered = len(load.latencies)
+    return Row(
+        clients,
+        answered / load.seconds,
+        float(np.quantile(load.latencies, 0.5)),
+        float(np.quantile(load.latencies, 0.99)),
+        load.refused,
+        load.failed,
+        load.server_cpu / max(1, answered),
+        max(0.0, others),
+        CORES - max(0.0, others) - load.client_cpu / load.seconds,
+    )
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def busy_machine() -> float:
+    """Seconds of CPU time of all processes so far."""
+    user, nice, system, _, _, irq, softirq, *_ = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq) / _TICK
+
+
+async def drive(
+    port: int, pid: int, output: str, data: bytes, clients: int, seconds: float
+) -> Load:
+    """Let clients send one request after the other, each on a connection of its own."""
+    head = (
+        f"POST /v1/segment?output={output} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
+    request = head.encode() + data
+    latencies: list[float] = []
+    statuses: dict[int, int] = {}
+    started = time.perf_counter()
+    cpu = cpu_times(pid)
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while time.perf_counter() - started < seconds:
+            sent = time.perf_counter()
+            writer.write(request)
+            status = await read_answer(reader)
+            statuses[status] = statuses.get(status, 0) + 1
+            if status == 200:
+                latencies.append(time.perf_counter() - sent)
+            elif status == 429:
+                await asyncio.sleep(0.1)
+        writer.close()
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    wall = time.perf_counter() - started
+    refused = statuses.get(429, 0)
+    failed = sum(statuses.values()) - refused - len(latencies)
+    spent = [now - then for now, then in zip(cpu_times(pid), cpu, strict=True)]
+    return Load(wall, latencies, refused, failed, *spent)
+
+
+async def read_answer(reader: asyncio.StreamReader) -> int:
+    head = await reader.readuntil(b"\r\n\r\n")
+    found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    assert found is not None, head
+    await reader.readexactly(int(found[1]))
+    return int(head.split(b" ", 2)[1])
+
+
+def cpu_times(server: int) -> tuple[float, float, float]:
+    """Seconds of CPU time so far: of this process, the server, and the whole machine."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime, cpu_of(server), busy_machine()
+
+
+if __name__ == "__main__":
+    main()
