@@ -1,0 +1,111 @@
+"""How the picture moved since the frame before, on a coarse grid, and how far to trust that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfcontra.opencv import cv2
+
+GRID_WIDTH = 240
+"""Columns of the grid: a quarter of a 960-pixel frame, finer than a mask's own detail."""
+_SMALLEST = 16  # what dense inverse search needs at least, in both directions
+_NOISE, _CHANGE = 8.0, 20.0  # luma differences that mean nothing, and another thing in the picture
+_CUT = 0.5  # share of the grid that must be believed, or the scene is another one
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where each place of a frame was in the frame before.
+
+    Attributes:
+        flow: displacement `[h, w, 2]` (x, y) to the place in the frame before, in grid cells.
+        trust: uint8 `[h, w]`: 255 where that place looks the same, 0 where it does not
+            (uncovered, newly there, another scene).
+        scale: `(x, y)` size of a grid cell in pixels of the frame.
+    """
+
+    flow: NDArray[np.float32]
+    trust: NDArray[np.uint8]
+    scale: tuple[float, float]
+
+    def dense(self, size: tuple[int, int]) -> NDArray[np.float32]:
+        """Coordinates in the frame before `[H, W, 2]` for a picture of `size` (height, width)."""
+        height, width = size
+        rows, columns = self.flow.shape[:2]
+        dense = cv2.resize(self.flow, (width, height), interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(dense, (width / columns, height / rows, 0.0, 0.0), dst=dense)
+        return np.asarray(cv2.add(dense, _identity(height, width), dst=dense), dtype=np.float32)
+
+    @cached_property
+    def now(self) -> NDArray[np.float32]:
+        """Coordinates of the cells' centres `[h, w, 2]`, in pixels of the frame."""
+        cells = _identity(*self.flow.shape[:2])
+        return np.asarray((cells + 0.5) * np.float32(self.scale) - 0.5, dtype=np.float32)
+
+    @cached_property
+    def then(self) -> NDArray[np.float32]:
+        """Coordinates in the frame before `[h, w, 2]`, in its pixels, of the cells' centres."""
+        return np.asarray(self.now + self.flow * np.float32(self.scale), dtype=np.float32)
+
+
+class MotionEstimator:
+    """Follows the motion from frame to frame: dense inverse search (Kroeger et al. 2016) on a grid.
+
+    A change of exposure is not a change of the scene: the median difference of brightness
+    is taken out before what was there is compared with what is there.
+    """
+
+    def __init__(self) -> None:
+        self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._before: NDArray[np.uint8] | None = None
+        self._size = (0, 0)
+
+    def __call__(self, luma: NDArray[np.uint8]) -> Motion | None:
+        """Motion since the last call; None for the first frame and after a change of size.
+
+        Args:
+            luma: brightness `[H, W]`, uint8.
+        """
+        height, width = luma.shape
+        columns = max(_SMALLEST, min(width, GRID_WIDTH))
+        rows = max(_SMALLEST, round(height * columns / width))
+        now = np.asarray(cv2.resize(luma, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+        before, self._before = self._before, now
+        known, self._size = self._size, (height, width)
+        if before is None or known != self._size:
+            return None
+        flow = np.asarray(self._search.calc(now, before, None), dtype=np.float32)
+        return Motion(flow, _trust(before, now, flow), (width / columns, height / rows))
+
+
+def _trust(
+    before: NDArray[np.uint8], now: NDArray[np.uint8], flow: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    where = flow + _identity(*now.shape)
+    moved = cv2.remap(before, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    difference = cv2.subtract(now, moved, dtype=cv2.CV_32F)
+    difference -= np.median(difference[::4, ::4])
+    difference = cv2.blur(cv2.absdiff(difference, 0.0), (3, 3))
+    # 1 up to the noise, falling to 0 at what must be another thing.
+    trust = cv2.convertScaleAbs(
+        np.clip((_CHANGE - difference) / (_CHANGE - _NOISE), 0.0, 1.0), alpha=255.0
+    )
+    height, width = now.shape
+    outside = (where[..., 0] < -0.5) | (where[..., 0] > width - 0.5)
+    outside |= (where[..., 1] < -0.5) | (where[..., 1] > height - 0.5)
+    trust[outside] = 0
+    if cv2.countNonZero(trust) < _CUT * trust.size:
+        trust[:] = 0
+    return np.asarray(trust, dtype=np.uint8)
+
+
+@lru_cache(maxsize=4)
+def _identity(height: int, width: int) -> NDArray[np.float32]:
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    grid = np.stack([columns, rows], axis=2).astype(np.float32)
+    grid.flags.writeable = False
+    return grid

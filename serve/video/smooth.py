@@ -1,0 +1,138 @@
+"""Masks that hold still: classes of a moving picture decided over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import exp
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfcontra.opencv import cv2
+
+from .flicker import FlickerMeter
+from .motion import Motion, MotionEstimator
+
+_MEMORY = 0.3  # seconds after which a vote counts 1/e
+_COLUMNS = 640  # of the grid that is voted on, at most
+_VOTE = 0.35  # of the largest weight that a fully confident frame adds
+
+
+@dataclass(frozen=True)
+class Flicker:
+    """Flicker of a video, as `FlickerMeter` measures it.
+
+    Attributes:
+        before: of the model's masks; None where no two frames could be compared.
+        after: of the masks made steady.
+    """
+
+    before: float | None
+    after: float | None
+
+
+class MaskSmoother:
+    """Decides each pixel's class by a majority of the last frames, weighted by confidence.
+
+    Every pixel remembers one class and the weight behind it. A frame that agrees adds its
+    confidence, one that does not takes it away, and when nothing is left the class changes:
+    a weighted form of the majority vote of Boyer and Moore (1991), which needs two bytes a
+    pixel. What is remembered moves with the picture (`MotionEstimator`), fades within
+    a third of a second, and is dropped where the picture shows something new; so a change of
+    class that comes with a change of the picture is shown at once.
+    """
+
+    def __init__(self) -> None:
+        self._motion = MotionEstimator()
+        self._meters = (FlickerMeter(), FlickerMeter())
+        self._state: NDArray[np.uint8] | None = None
+        self._time: Fraction | None = None
+
+    @property
+    def flicker(self) -> Flicker:
+        """Flicker so far."""
+        return Flicker(*(meter.share for meter in self._meters))
+
+    def __call__(
+        self,
+        luma: NDArray[np.uint8],
+        mask: NDArray[np.uint8],
+        confidence: NDArray[np.uint8],
+        time: Fraction,
+    ) -> NDArray[np.uint8]:
+        """The steady mask of the next frame, train ids `[H, W]`.
+
+        Args:
+            luma: the frame's brightness `[H, W]`.
+            mask: train ids `[H, W]`.
+            confidence: of these, uint8 `[H, W]`, 255 is 1.
+            time: of the frame, in seconds.
+        """
+        motion = self._motion(luma)
+        steady = self._decide(motion, mask, confidence, time)
+        for meter, classes in zip(self._meters, (mask, steady), strict=True):
+            meter.add(classes, motion)
+        return steady
+
+    def _decide(
+        self,
+        motion: Motion | None,
+        mask: NDArray[np.uint8],
+        confidence: NDArray[np.uint8],
+        time: Fraction,
+    ) -> NDArray[np.uint8]:
+        said, sure = _coarse(mask), _coarse(confidence)
+        votes = cv2.convertScaleAbs(sure, alpha=_VOTE)
+        passed, self._time = time - (time if self._time is None else self._time), time
+        if motion is None or self._state is None or self._state.shape[:2] != said.shape:
+            self._state = np.asarray(cv2.merge((said, votes)), dtype=np.uint8)
+            return mask
+        classes, weights = self._remembered(motion, exp(-abs(float(passed)) / _MEMORY))
+        same = cv2.compare(classes, said, cv2.CMP_EQ)
+        kept = cv2.compare(weights, votes, cv2.CMP_GT)
+        left = cv2.absdiff(weights, votes)
+        cv2.copyTo(cv2.add(weights, votes), same, left)
+        cv2.copyTo(classes, kept, said)
+        self._state = np.asarray(cv2.merge((said, left)), dtype=np.uint8)
+        return _replaced(mask, said, cv2.bitwise_and(kept, cv2.bitwise_not(same)))
+
+    def _remembered(
+        self, motion: Motion, fading: float
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        assert self._state is not None
+        height, width = self._state.shape[:2]
+        moved = cv2.remap(
+            self._state,
+            motion.dense((height, width)),
+            None,
+            cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+        )
+        classes, weights = cv2.split(moved)
+        trust = cv2.resize(motion.trust, (width, height), interpolation=cv2.INTER_LINEAR)
+        weights = cv2.multiply(weights, trust, scale=fading / 255.0)
+        return np.asarray(classes, dtype=np.uint8), np.asarray(weights, dtype=np.uint8)
+
+
+def _coarse(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Every n-th pixel of large pictures; a network's mask has no more detail than that."""
+    height, width = picture.shape
+    step = -(-width // _COLUMNS)
+    size = (-(-width // step), -(-height // step))
+    return np.array(_resized(picture, size), dtype=np.uint8)
+
+
+def _replaced(mask: NDArray[np.uint8], classes: NDArray[np.uint8], where: Any) -> NDArray[np.uint8]:
+    """A copy of `mask` with the coarse `classes` in those places `where` is not 0."""
+    if not cv2.countNonZero(where):
+        return mask
+    replaced = mask.copy()
+    size = (mask.shape[1], mask.shape[0])
+    cv2.copyTo(_resized(classes, size), _resized(where, size), replaced)
+    return replaced
+
+
+def _resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> Any:
+    return cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST_EXACT)
