@@ -1,0 +1,177 @@
+"""One connection to something live: a network stream or a camera, as long as it lasts."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+
+from cfcontra.errors import CfcontraError, system_reason
+from cfcontra.opencv import cv2
+
+from .address import redacted
+from .color import BT709
+from .source import DEFAULT_RATE
+
+_OPENING = 15.0  # seconds for the first picture of a stream
+_ANALYSED = "1000000"  # microseconds of a stream looked at before it starts
+_RATES = (Fraction(1), Fraction(240))
+
+
+class LostError(CfcontraError):
+    """A connection has ended; another attempt may do."""
+
+
+class Feed(Protocol):
+    """A connection that gives frames.
+
+    Attributes:
+        recorded: whether it has an end and waits for its reader, as a file on a server does.
+        rate: frames per second as far as it says, else 25.
+        aspect: width of a pixel over its height.
+        damaged: packets that could not be decoded.
+        seconds: length, where it has one.
+    """
+
+    recorded: bool
+    rate: Fraction
+    aspect: Fraction
+    damaged: int
+    seconds: Fraction | None
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        """Decoded frames; ends where a recording does.
+
+        Raises:
+            LostError: the connection broke or nothing came for too long.
+        """
+
+    def close(self) -> None:
+        """Hang up. Called by the thread that iterates."""
+
+
+class StreamFeed:
+    """RTSP, HTTP(S) and what else FFmpeg reads over a network.
+
+    Args:
+        address: the URL, credentials included. They are in no message.
+        stall: seconds without a picture after which the connection counts as lost.
+
+    Raises:
+        LostError: nobody there, refused, or not a video.
+    """
+
+    def __init__(self, address: str, stall: float) -> None:
+        self._shown, self._stall = redacted(address), stall
+        options = {"fflags": "nobuffer", "analyzeduration": _ANALYSED}
+        if address.lower().startswith("rtsp"):
+            options |= {"rtsp_flags": "prefer_tcp", "allowed_media_types": "video"}
+        try:
+            self._container = av.open(address, options=options, timeout=(_OPENING, stall))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            # Not `from error`: its text holds the address with the password.
+            raise LostError(f"{self._shown}: {_reason(error)}.") from None
+        try:
+            self._stream = self._choose()
+        except BaseException:
+            self._container.close()
+            raise
+        self._stream.thread_type = "SLICE"  # frame threads would each hold a picture back
+        self.damaged = 0
+        length = self._container.duration
+        self.seconds = Fraction(length, av.time_base) if length and length > 0 else None
+        self.recorded = self.seconds is not None
+        self.rate = _plausible(self._stream.average_rate or self._stream.guessed_rate)
+        self.aspect = self._stream.sample_aspect_ratio or Fraction(1)
+
+    def _choose(self) -> av.VideoStream:
+        for stream in self._container.streams.video:
+            if stream.codec_context is not None:
+                return stream
+        raise LostError(f"{self._shown}: has no video that can be decoded here.")
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        last = time.monotonic()
+        try:
+            for packet in self._container.demux(self._stream):
+                try:
+                    for frame in packet.decode():
+                        last = time.monotonic()
+                        yield frame
+                except av.error.InvalidDataError:
+                    self.damaged += 1
+                if time.monotonic() - last > self._stall:
+                    raise LostError(f"no picture for {self._stall:.0f} s")
+        except (av.FFmpegError, OSError) as error:
+            raise LostError(_reason(error)) from None
+        if not self.recorded:
+            raise LostError("the server ended the stream")
+
+    def close(self) -> None:
+        self._container.close()
+
+
+class CameraFeed:
+    """A camera of this machine, through OpenCV.
+
+    Args:
+        camera: its number, or its device file.
+
+    Raises:
+        LostError: it is not there, busy, or not allowed.
+    """
+
+    recorded = False
+    seconds = None
+    aspect = Fraction(1)
+
+    def __init__(self, camera: int | Path) -> None:
+        self.damaged = 0
+        place = Path(f"/dev/video{camera}") if isinstance(camera, int) else camera
+        if sys.platform == "linux" and not place.exists():
+            raise LostError(f"{camera}: there is no camera {place}.{_present()}")
+        interface = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
+        opened = camera if isinstance(camera, int) else str(camera)
+        self._device = cv2.VideoCapture(opened, interface)
+        if not self._device.isOpened():
+            raise LostError(
+                f"{camera}: the camera cannot be opened. Is another program using it, and may you "
+                f"(on Linux, are you in the group 'video')?"
+            )
+        self._device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        self.rate = _plausible(Fraction(self._device.get(cv2.CAP_PROP_FPS)).limit_denominator(1001))
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        while True:
+            there, picture = self._device.read()
+            if not there or picture is None:
+                raise LostError("the camera gives no picture")
+            frame = av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(
+                format="yuv420p", dst_colorspace=BT709.matrix, dst_color_range=BT709.range
+            )
+            BT709.tag(frame)
+            yield frame
+
+    def close(self) -> None:
+        self._device.release()
+
+
+def _plausible(rate: Fraction | None) -> Fraction:
+    """Some servers say 0 or 90000 frames per second."""
+    return rate if rate and _RATES[0] <= rate <= _RATES[1] else DEFAULT_RATE
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, av.error.ExitError):
+        return "nothing came for too long"
+    return system_reason(error) if getattr(error, "strerror", None) else "not an address"
+
+
+def _present() -> str:
+    found = sorted(str(path) for path in Path("/dev").glob("video[0-9]*"))
+    return f" There is {', '.join(found)}." if found else " None is connected."
