@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -65,7 +66,11 @@ def why_no_rtsp() -> str | None:
         "assert all(map(Gst.ElementFactory.find, ('openh264enc', 'h264parse', 'rtph264pay')))"
     )
     tried = subprocess.run([SYSTEM_PYTHON, "-c", probe], capture_output=True, timeout=60)
-    return None if tried.returncode == 0 else "Debian's gir1.2-gst-rtsp-server-1.0 or gstreamer1.0-plugins-bad is missing"
+    return (
+        None
+        if tried.returncode == 0
+        else "Debian's gir1.2-gst-rtsp-server-1.0 or gstreamer1.0-plugins-bad is missing"
+    )
 
 
 def free_port() -> int:
@@ -154,10 +159,8 @@ class HttpStream:
         self._server.shutdown()
         self._server.socket.close()
         for connection in self._open:
-            try:
+            with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         self._open.clear()
         self._server = None
 

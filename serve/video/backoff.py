@@ -9,7 +9,7 @@ FIRST, LONGEST = 0.5, 30.0
 
 
 def delays(rng: random.Random, first: float = FIRST, longest: float = LONGEST) -> Iterator[float]:
-    """Seconds before each further attempt: doubling up to `longest`, each between half and all of it.
+    """Seconds before each further attempt: doubling up to `longest`, less up to a half by chance.
 
     The jitter keeps many runners that lost the same recorder from returning all at once.
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import av
+import numpy as np
 
 from cfcontra.errors import CfcontraError, system_reason
 from cfcontra.opencv import cv2
@@ -151,7 +152,8 @@ class CameraFeed:
             there, picture = self._device.read()
             if not there or picture is None:
                 raise LostError("the camera gives no picture")
-            frame = av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(
+            pixels = np.asarray(picture, dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(pixels, format="bgr24").reformat(
                 format="yuv420p", dst_colorspace=BT709.matrix, dst_color_range=BT709.range
             )
             BT709.tag(frame)

@@ -26,9 +26,7 @@ class Fit:
         self._form = form
         self._reformatter = VideoReformatter()
 
-    def __call__(
-        self, frame: av.VideoFrame, aspect: Fraction, turn: Orientation
-    ) -> av.VideoFrame:
+    def __call__(self, frame: av.VideoFrame, aspect: Fraction, turn: Orientation) -> av.VideoFrame:
         """The frame in the format; itself where nothing is to do. Its times are not set.
 
         Args:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cfcontra.opencv import cv2
 
-from .motion import Motion
+from .motion import Motion, looked_up
 
 _BELIEVED = 128
 
@@ -36,8 +36,8 @@ class FlickerMeter:
         before, self._before = self._before, mask
         if motion is None or before is None or before.shape != mask.shape:
             return
-        then = _look_up(before, motion.then)
-        now = _look_up(mask, motion.now)
+        then = looked_up(before, motion.then, cv2.INTER_NEAREST)
+        now = looked_up(mask, motion.now, cv2.INTER_NEAREST)
         believed = motion.trust >= _BELIEVED
         self._changed += int(np.count_nonzero((then != now) & believed))
         self._compared += int(np.count_nonzero(believed))
@@ -46,8 +46,3 @@ class FlickerMeter:
     def share(self) -> float | None:
         """Share 0–1 of the places compared so far; None where there were none."""
         return self._changed / self._compared if self._compared else None
-
-
-def _look_up(mask: NDArray[np.uint8], where: NDArray[np.float32]) -> NDArray[np.uint8]:
-    found = cv2.remap(mask, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(found, dtype=np.uint8)

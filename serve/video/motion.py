@@ -36,20 +36,20 @@ class Motion:
         """Coordinates in the frame before `[H, W, 2]` for a picture of `size` (height, width)."""
         height, width = size
         rows, columns = self.flow.shape[:2]
-        dense = cv2.resize(self.flow, (width, height), interpolation=cv2.INTER_LINEAR)
-        cv2.multiply(dense, (width / columns, height / rows, 0.0, 0.0), dst=dense)
+        flow = self.flow * np.array((width / columns, height / rows), np.float32)
+        dense = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
         return np.asarray(cv2.add(dense, _identity(height, width), dst=dense), dtype=np.float32)
 
     @cached_property
     def now(self) -> NDArray[np.float32]:
         """Coordinates of the cells' centres `[h, w, 2]`, in pixels of the frame."""
         cells = _identity(*self.flow.shape[:2])
-        return np.asarray((cells + 0.5) * np.float32(self.scale) - 0.5, dtype=np.float32)
+        return np.asarray((cells + 0.5) * np.array(self.scale, np.float32) - 0.5, dtype=np.float32)
 
     @cached_property
     def then(self) -> NDArray[np.float32]:
         """Coordinates in the frame before `[h, w, 2]`, in its pixels, of the cells' centres."""
-        return np.asarray(self.now + self.flow * np.float32(self.scale), dtype=np.float32)
+        return np.asarray(self.now + self.flow * np.array(self.scale, np.float32), dtype=np.float32)
 
 
 class MotionEstimator:
@@ -60,7 +60,7 @@ class MotionEstimator:
     """
 
     def __init__(self) -> None:
-        self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._before: NDArray[np.uint8] | None = None
         self._size = (0, 0)
 
@@ -78,18 +78,30 @@ class MotionEstimator:
         known, self._size = self._size, (height, width)
         if before is None or known != self._size:
             return None
-        flow = np.asarray(self._search.calc(now, before, None), dtype=np.float32)
+        found = self._search.calc(now, before, None)  # type: ignore[call-overload]
+        flow = np.asarray(found, dtype=np.float32)
         return Motion(flow, _trust(before, now, flow), (width / columns, height / rows))
+
+
+def looked_up(
+    picture: NDArray[np.uint8],
+    where: NDArray[np.float32],
+    interpolation: int,
+    border: int = cv2.BORDER_REPLICATE,
+) -> NDArray[np.uint8]:
+    """The picture's values `[h, w]` or `[h, w, C]` at coordinates `[h, w, 2]` (x, y)."""
+    found = cv2.remap(picture, where, None, interpolation, borderMode=border)  # type: ignore[call-overload]
+    return np.asarray(found, dtype=np.uint8)
 
 
 def _trust(
     before: NDArray[np.uint8], now: NDArray[np.uint8], flow: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
     where = flow + _identity(*now.shape)
-    moved = cv2.remap(before, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    moved = looked_up(before, where, cv2.INTER_LINEAR)
     difference = cv2.subtract(now, moved, dtype=cv2.CV_32F)
     difference -= np.median(difference[::4, ::4])
-    difference = cv2.blur(cv2.absdiff(difference, 0.0), (3, 3))
+    difference = cv2.blur(np.abs(difference), (3, 3))
     # 1 up to the noise, falling to 0 at what must be another thing.
     trust = cv2.convertScaleAbs(
         np.clip((_CHANGE - difference) / (_CHANGE - _NOISE), 0.0, 1.0), alpha=255.0

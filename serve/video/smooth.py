@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cfcontra.opencv import cv2
 
 from .flicker import FlickerMeter
-from .motion import Motion, MotionEstimator
+from .motion import Motion, MotionEstimator, looked_up
 
 _MEMORY = 0.3  # seconds after which a vote counts 1/e
 _COLUMNS = 640  # of the grid that is voted on, at most
@@ -103,13 +103,8 @@ class MaskSmoother:
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         assert self._state is not None
         height, width = self._state.shape[:2]
-        moved = cv2.remap(
-            self._state,
-            motion.dense((height, width)),
-            None,
-            cv2.INTER_NEAREST,
-            borderMode=cv2.BORDER_CONSTANT,
-        )
+        where = motion.dense((height, width))
+        moved = looked_up(self._state, where, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
         classes, weights = cv2.split(moved)
         trust = cv2.resize(motion.trust, (width, height), interpolation=cv2.INTER_LINEAR)
         weights = cv2.multiply(weights, trust, scale=fading / 255.0)
