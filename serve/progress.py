@@ -51,6 +51,7 @@ class JobProgress:
         self._expected, self._resume = list(expected), resume
         self._finished = self._done = self._number = 0
         self._before: int | None = None
+        self._title = ""
         self._task = self._bar.add_task("", total=None)
 
     def __enter__(self) -> JobProgress:
@@ -75,15 +76,18 @@ class JobProgress:
         count = len(self._expected)
         self._number, self._done, self._before = number, 0, None
         title = name if count == 1 else f"{number}/{count} {name}"
+        self._title = title
         self._bar.update(self._task, description=title)
 
-    def update(self, done: int, expected: int | None) -> None:
-        """Frames of the video done so far and expected in all."""
+    def update(self, done: int, expected: int | None, words: str = "") -> None:
+        """Frames of the video done so far and expected in all, and what else to say of it."""
         if self._before is None:
             self._before = done if self._resume else 0
         self._done = done - self._before
         rest = max(done, expected) - self._before if expected else None
         self._expected[self._number - 1] = rest
+        if words:
+            self._bar.update(self._task, description=f"{self._title} ({words})")
         self._show()
 
     def end(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cfcontra.command import console, notes, set_up_logging
 from cfcontra.errors import CfcontraError, InputError, system_reason
 
+from .segment_extras import JobExtras, SourceExtras, check_extras
 from .segment_parser import parser
 
 if TYPE_CHECKING:
@@ -41,12 +42,13 @@ def run(argv: list[str]) -> None:
     from .video.segment import check_settings
 
     check_settings(arguments.opacity, arguments.batch, arguments.every)
+    check_extras(arguments)
     find_encoder(arguments.codec)
     if arguments.resume and arguments.overwrite:
         raise InputError("--resume and --overwrite: one goes on, the other starts over; choose.")
     if arguments.resume and "-" in arguments.sources:
         raise InputError("--resume: standard input cannot be read again.")
-    kinds = parse_kinds(arguments.write)
+    kinds = () if arguments.write == "none" else parse_kinds(arguments.write)
     options = _source_options(arguments)
     to_pipe = arguments.output == "-"
     if to_pipe and (reason := unfit_for_standard_output(kinds)) is not None:
@@ -84,18 +86,23 @@ class _Job:
         self._console = notes if arguments.output == "-" else console
 
     def run(self) -> None:
+        from .video.pipeline import StoppedError
+
         tasks = [task for task in self._tasks if not self._is_done(task)]
         if not tasks:
             return
         failures: list[str] = []
         backend = _open_backend(self._arguments)
         with ExitStack() as stack:
+            extras = stack.enter_context(JobExtras(self._arguments, backend))
             progress = self._progress(stack, tasks)
             for number, task in enumerate(tasks, start=1):
                 if progress is not None:
-                    progress.begin(number, task.source.name)
+                    progress.begin(number, task.found.title)
                 try:
-                    report = self._segment(task, backend, progress)
+                    self._segment(task, backend, extras, progress)
+                except StoppedError:
+                    return
                 except CfcontraError as error:
                     failure = str(error)
                     if len(self._tasks) == 1:
@@ -103,10 +110,9 @@ class _Job:
                 except BrokenPipeError:
                     raise
                 except Exception as error:  # noqa: BLE001 - the other videos go on
-                    _LOG.debug("%s", task.source, exc_info=True)
-                    failure = f"{task.source}: {type(error).__name__}: {system_reason(error)}"
+                    _LOG.debug("%s", task.found.name, exc_info=True)
+                    failure = f"{task.found.name}: {type(error).__name__}: {system_reason(error)}"
                 else:
-                    self._print(report, task)
                     continue
                 finally:
                     if progress is not None:
@@ -139,32 +145,50 @@ class _Job:
         expected = [expected_frames(task.found) for task in tasks]
         return stack.enter_context(JobProgress(notes, expected, self._arguments.resume))
 
-    def _segment(self, task: Task, backend: Backend, progress: JobProgress | None) -> VideoReport:
+    def _segment(
+        self, task: Task, backend: Backend, job: JobExtras, progress: JobProgress | None
+    ) -> None:
         from .video.segment import segment
         from .video.sources import open_source
 
         arguments = self._arguments
-        return segment(
-            open_source(task.found, self._options),
-            self._sinks(task),
-            backend,
-            batch=arguments.batch,
-            every=arguments.every,
-            threads=arguments.threads,
-            progress=progress.update if progress is not None else None,
-            overwrite=arguments.overwrite,
-            resumable=True,
-            resume=arguments.resume,
-            settings=self._settings(task, backend),
-        )
+        extras = job.of(open_source(task.found, self._options))
 
-    def _sinks(self, task: Task) -> list[Sink]:
+        def update(done: int, expected: int | None) -> None:
+            if progress is not None:
+                progress.update(done, expected, extras.now())
+
+        try:
+            report = segment(
+                extras.source,
+                [*self._sinks(task, extras), *job.sinks()],
+                backend,
+                batch=arguments.batch,
+                every=arguments.every,
+                threads=arguments.threads,
+                filters=extras.filters,
+                observers=extras.observers,
+                progress=update,
+                stop=job.stop,
+                overwrite=arguments.overwrite,
+                resumable=not task.found.live,
+                resume=arguments.resume,
+                settings=self._settings(task, backend),
+            )
+        except KeyboardInterrupt:
+            if words := extras.words():
+                notes.print(f"{task.found.name}{words}", markup=False, soft_wrap=True)
+            raise
+        self._print(report, task, extras)
+
+    def _sinks(self, task: Task, extras: SourceExtras) -> list[Sink]:
         from .video.outputs import make_sinks, sink_for_standard_output
 
         arguments = self._arguments
         if arguments.output == "-":
-            return [sink_for_standard_output(self._kinds[0], arguments.opacity, arguments.pixels)]
-        return make_sinks(task.outputs, arguments.opacity, arguments.codec)
+            kind, pixels = self._kinds[0], arguments.pixels
+            return [sink_for_standard_output(kind, arguments.opacity, pixels, extras.summary)]
+        return make_sinks(task.outputs, arguments.opacity, arguments.codec, extras.summary)
 
     def _settings(self, task: Task, backend: Backend) -> dict[str, object]:
         """What must not have changed for `--resume`, in the words of the command."""
@@ -176,17 +200,19 @@ class _Job:
             "--opacity": arguments.opacity,
             "--codec": arguments.codec,
             "--every": arguments.every,
+            "--smooth": arguments.smooth,
+            "--duration": arguments.duration,
             **fingerprint(task.found, backend),
         }
 
-    def _print(self, report: VideoReport, task: Task) -> None:
-        where = ", ".join(map(str, report.outputs)) or str(task.source)
+    def _print(self, report: VideoReport, task: Task, extras: SourceExtras) -> None:
+        where = ", ".join(map(str, report.outputs)) or task.found.name
         resumed = f" ({report.resumed} of them before)" if report.resumed else ""
         every = self._arguments.every
         asked = f", the model asked about every {every} frames" if every > 1 else ""
         self._console.print(
             f"{where}: {report.frames} frames{resumed} in {report.seconds:.1f} s, "
-            f"{report.fps:.1f} fps{asked}",
+            f"{report.fps:.1f} fps{asked}{extras.words()}",
             markup=False,
             soft_wrap=True,
         )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from cfcontra.command import Parser
 
+from .segment_live_arguments import add_live_arguments
+
 _SMALLEST, _LARGEST = 32, 8192  # of a working size, as cfcontra-export has them
 
 
@@ -22,11 +24,13 @@ def parser() -> Parser:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="video files, patterns, folders of videos or of pictures, or - for standard input",
+        help="video files, patterns, folders of videos or of pictures, a camera (0, /dev/video0), "
+        "RTSP and HTTP streams, or - for standard input",
     )
     parser.add_argument("--model", type=Path, required=True, help="a model.pt or an exported .onnx")
     _add_results(parser)
     _add_speed(parser)
+    add_live_arguments(parser)
     parser.add_device()
     parser.add_runtime()
     return parser
@@ -45,7 +49,7 @@ def _add_results(parser: Parser) -> None:
         default="overlay",
         metavar="KINDS",
         help="what to write, separated by commas: overlay, side-by-side and mask are videos, png "
-        "indexed pictures of masks, jsonl lines with masks and figures (default: overlay)",
+        "indexed pictures of masks, jsonl lines with masks and figures; or none (default: overlay)",
     )
     group.add_argument(
         "--opacity",

@@ -127,12 +127,10 @@ class CameraFeed:
         LostError: it is not there, busy, or not allowed.
     """
 
-    recorded = False
-    seconds = None
-    aspect = Fraction(1)
-
     def __init__(self, camera: int | Path) -> None:
-        self.damaged = 0
+        self.recorded, self.damaged = False, 0
+        self.aspect = Fraction(1)
+        self.seconds: Fraction | None = None
         place = Path(f"/dev/video{camera}") if isinstance(camera, int) else camera
         if sys.platform == "linux" and not place.exists():
             raise LostError(f"{camera}: there is no camera {place}.{_present()}")

@@ -7,9 +7,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cfcontra.errors import InputError
+
+from .connect import is_live, shown_name, stem
 
 STANDARD_INPUT = "-"
 VIDEOS = frozenset(
@@ -32,11 +35,24 @@ class Found:
         source: a video file, a folder of pictures, or `-`.
         relative: where its results go below an output folder, without ending.
         pictures: the folder's pictures in order; empty for a video.
+        live: camera or address of a stream as typed, credentials and all; empty for files.
+            Then `source` is but what results are called.
     """
 
     source: Path
     relative: Path
     pictures: tuple[Path, ...] = ()
+    live: str = ""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return shown_name(self.live) if self.live else str(self.source)
+
+    @property
+    def title(self) -> str:
+        """For the progress line."""
+        return shown_name(self.live) if self.live else self.source.name
 
 
 def find(sources: Iterable[str], output: Path | None = None) -> list[Found]:
@@ -74,6 +90,9 @@ def _expand(source: str, several: bool, output: Path | None) -> Iterator[Found]:
             )
     elif source == STANDARD_INPUT:
         yield Found(path, Path("stdin"))
+    elif is_live(source):
+        called = Path(f"{stem(source)}-{datetime.now():%Y%m%d-%H%M%S}")
+        yield Found(called, called, live=source)
     elif path.exists() or not glob.has_magic(source):
         yield Found(path, Path(path.stem))
     else:

@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 
 from cfcontra.opencv import cv2
 
-from .motion import Motion, looked_up
-
-_BELIEVED = 128
+from .motion import BELIEVED, Motion, looked_up
 
 
 class FlickerMeter:
@@ -38,7 +36,7 @@ class FlickerMeter:
             return
         then = looked_up(before, motion.then, cv2.INTER_NEAREST)
         now = looked_up(mask, motion.now, cv2.INTER_NEAREST)
-        believed = motion.trust >= _BELIEVED
+        believed = motion.trust >= BELIEVED
         self._changed += int(np.count_nonzero((then != now) & believed))
         self._compared += int(np.count_nonzero(believed))
 

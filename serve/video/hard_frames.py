@@ -60,7 +60,7 @@ class HardFrames:
                 "another --hard-frames folder."
             )
         prepare_output_folder(folder)
-        self.folder = folder
+        self.folder, self.budget = folder, budget
         self._metadata = metadata
         self._classes = len(metadata.label_space.classes)
         self._waiting = folder / f".candidates-{secrets.token_hex(4)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,14 +30,19 @@ class JsonLinesSink(Sink):
     class in sight its area in pixels, its share of the frame and its mask in COCO's
     run-length encoding.
 
+    A last line (`type` is `summary`) says what is known at the end, where there is something
+    to say: how much masks flickered before and after `--smooth`, what a live source dropped.
+
     Args:
         output: the file; None for standard output.
+        summary: what the last line says; no line if that is nothing.
     """
 
     name = "jsonl"
 
-    def __init__(self, output: Path | None) -> None:
+    def __init__(self, output: Path | None, summary: Callable[[], dict[str, Any]] = dict) -> None:
         self.output = output
+        self._summary = summary
         self._file: IO[bytes] | None = None
         self._last: tuple[Any, list[dict[str, Any]], float] | None = None
 
@@ -116,6 +122,8 @@ class JsonLinesSink(Sink):
 
     def finish(self) -> None:
         assert self._file is not None
+        if summary := self._summary():
+            self._line({"type": "summary", **summary})
         try:
             self._file.close()
             if self.output is not None:

@@ -12,9 +12,13 @@ from cfcontra.opencv import cv2
 
 GRID_WIDTH = 240
 """Columns of the grid: a quarter of a 960-pixel frame, finer than a mask's own detail."""
+BELIEVED = 128
+"""Trust from which on a place counts as the same."""
 _SMALLEST = 16  # what dense inverse search needs at least, in both directions
-_NOISE, _CHANGE = 8.0, 20.0  # luma differences that mean nothing, and another thing in the picture
-_CUT = 0.5  # share of the grid that must be believed, or the scene is another one
+_NOISE, _CHANGE = 0.1, 0.25  # differences that mean nothing, and another thing: in contrasts
+_CONTRAST = (16.0, 80.0)  # bounds of a picture's contrast, as a standard deviation of luma
+_TORN = 0.6  # cells by which neighbours' motion may differ before it is no motion at all
+_CUT = 0.6  # share of the grid that must be believed, or the scene is another one
 
 
 @dataclass(frozen=True)
@@ -99,20 +103,22 @@ def _trust(
 ) -> NDArray[np.uint8]:
     where = flow + _identity(*now.shape)
     moved = looked_up(before, where, cv2.INTER_LINEAR)
-    difference = cv2.subtract(now, moved, dtype=cv2.CV_32F)
+    difference = now.astype(np.float32) - moved
     difference -= np.median(difference[::4, ::4])
-    difference = cv2.blur(np.abs(difference), (3, 3))
-    # 1 up to the noise, falling to 0 at what must be another thing.
-    trust = cv2.convertScaleAbs(
-        np.clip((_CHANGE - difference) / (_CHANGE - _NOISE), 0.0, 1.0), alpha=255.0
-    )
+    contrast = float(np.clip(now.std(), *_CONTRAST))
+    unlike = cv2.blur(np.abs(difference), (3, 3)) / contrast
+    trust = np.clip((_CHANGE - unlike) / (_CHANGE - _NOISE), 0.0, 1.0)
+    # Between unrelated pictures the search finds likeness too, but each cell somewhere else.
+    torn = cv2.blur(np.abs(flow - cv2.blur(flow, (9, 9))).sum(axis=2), (5, 5))
+    trust *= np.clip(2.0 - 2.0 * torn / _TORN, 0.0, 1.0)
+    believed = np.asarray(cv2.convertScaleAbs(trust, alpha=255.0), dtype=np.uint8)
     height, width = now.shape
     outside = (where[..., 0] < -0.5) | (where[..., 0] > width - 0.5)
     outside |= (where[..., 1] < -0.5) | (where[..., 1] > height - 0.5)
-    trust[outside] = 0
-    if cv2.countNonZero(trust) < _CUT * trust.size:
-        trust[:] = 0
-    return np.asarray(trust, dtype=np.uint8)
+    believed[outside] = 0
+    if np.count_nonzero(believed >= BELIEVED) < _CUT * believed.size:
+        believed[:] = 0
+    return believed
 
 
 @lru_cache(maxsize=4)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from cfcontra.config import nearest_hint
 from cfcontra.errors import InputError
@@ -45,7 +46,10 @@ def parse_kinds(text: str) -> tuple[str, ...]:
 
 
 def make_sinks(
-    outputs: dict[str, Path], opacity: float = 0.5, codec: str = DEFAULT_CODEC
+    outputs: dict[str, Path],
+    opacity: float = 0.5,
+    codec: str = DEFAULT_CODEC,
+    summary: Callable[[], dict[str, Any]] = dict,
 ) -> list[Sink]:
     """A sink for each kind of result.
 
@@ -53,31 +57,33 @@ def make_sinks(
         outputs: kind → file or folder.
         opacity: share of the class colours.
         codec: name of the video encoder.
+        summary: what is known at the end, for the last of the JSON lines.
 
     Raises:
         InputError: there is no such encoder.
     """
-    return [_make_sink(kind, path, opacity, codec) for kind, path in outputs.items()]
+
+    def make(kind: str, path: Path) -> Sink:
+        if kind in COMPOSERS:
+            return VideoSink(path, kind, opacity, codec)
+        return MaskPicturesSink(path) if kind == "png" else JsonLinesSink(path, summary)
+
+    return [make(kind, path) for kind, path in outputs.items()]
 
 
-def _make_sink(kind: str, path: Path, opacity: float, codec: str) -> Sink:
-    if kind in COMPOSERS:
-        return VideoSink(path, kind, opacity, codec)
-    if kind == "png":
-        return MaskPicturesSink(path)
-    return JsonLinesSink(path)
-
-
-def sink_for_standard_output(kind: str, opacity: float, pixels: str) -> Sink:
+def sink_for_standard_output(
+    kind: str, opacity: float, pixels: str, summary: Callable[[], dict[str, Any]] = dict
+) -> Sink:
     """The sink of `--output -`: raw frames of a kind of picture, or JSON lines.
 
     Args:
         kind: one that `unfit_for_standard_output` lets pass.
         opacity: share of the class colours.
         pixels: layout of raw frames.
+        summary: as of `make_sinks`.
     """
     if kind == "jsonl":
-        return JsonLinesSink(None)
+        return JsonLinesSink(None, summary)
     return StandardOutputSink(kind, opacity, pixels)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import exp
 from typing import Any
@@ -14,10 +14,12 @@ from cfcontra.opencv import cv2
 
 from .flicker import FlickerMeter
 from .motion import Motion, MotionEstimator, looked_up
+from .picture import planes
+from .sink import Segmented
 
 _MEMORY = 0.3  # seconds after which a vote counts 1/e
 _COLUMNS = 640  # of the grid that is voted on, at most
-_VOTE = 0.35  # of the largest weight that a fully confident frame adds
+_VOTE = 0.25  # of the largest weight that a fully confident frame adds
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Flicker:
 
     before: float | None
     after: float | None
+
+    def __str__(self) -> str:
+        if self.before is None or self.after is None:
+            return "flicker not measured: the picture never held still long enough to compare"
+        return f"flicker {100 * self.before:.2f} % → {100 * self.after:.2f} %"
 
 
 class MaskSmoother:
@@ -55,7 +62,17 @@ class MaskSmoother:
         """Flicker so far."""
         return Flicker(*(meter.share for meter in self._meters))
 
-    def __call__(
+    def __call__(self, result: Segmented) -> Segmented:
+        """The result with a steady mask.
+
+        A mask that is carried over has no vote: it moves with the picture.
+        """
+        confidence = np.zeros_like(result.confidence) if result.carried else result.confidence
+        luma = planes(result.frame.image)[0]
+        steady = self.decide(luma, result.mask, confidence, Fraction(result.frame.seconds))
+        return replace(result, mask=steady)
+
+    def decide(
         self,
         luma: NDArray[np.uint8],
         mask: NDArray[np.uint8],
@@ -71,12 +88,12 @@ class MaskSmoother:
             time: of the frame, in seconds.
         """
         motion = self._motion(luma)
-        steady = self._decide(motion, mask, confidence, time)
+        steady = self._vote(motion, mask, confidence, time)
         for meter, classes in zip(self._meters, (mask, steady), strict=True):
             meter.add(classes, motion)
         return steady
 
-    def _decide(
+    def _vote(
         self,
         motion: Motion | None,
         mask: NDArray[np.uint8],

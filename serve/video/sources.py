@@ -11,6 +11,7 @@ import av
 
 from cfcontra.errors import InputError
 
+from .connect import open_live
 from .find import STANDARD_INPUT, Found
 from .picture_folder import PictureFolder
 from .pipe import Pipe
@@ -42,6 +43,8 @@ def open_source(found: Found, options: SourceOptions) -> Source:
     Raises:
         InputError: it cannot be read.
     """
+    if found.live:
+        return open_live(found.live)
     if found.pictures:
         return PictureFolder(found.source, found.pictures, options.rate)
     if found.source != Path(STANDARD_INPUT):
@@ -56,7 +59,7 @@ def expected_frames(found: Found) -> int | None:
     """How many frames a source says it has, without decoding any; None if it does not."""
     if found.pictures:
         return len(found.pictures)
-    if not found.source.is_file():
+    if found.live or not found.source.is_file():
         return None
     try:
         with av.open(f"file:{found.source}") as container:

@@ -40,7 +40,7 @@ def test_flow_points_to_where_the_picture_was() -> None:
     inner = np.s_[15:-15, 15:-15]
     moved = motion.then - motion.now
     np.testing.assert_allclose(np.median(moved[inner], axis=(0, 1)), [-6.0, 4.0], atol=0.3)
-    assert np.mean(motion.trust[inner] >= 250) > 0.95
+    assert np.mean(motion.trust[inner] >= 250) > 0.9
     dense = motion.dense(SIZE)
     assert dense.shape == (*SIZE, 2)
     np.testing.assert_allclose(dense[120, 200], [200 - 6.0, 120 + 4.0], atol=0.5)
@@ -104,7 +104,7 @@ def test_votes_are_those_of_a_loop_over_pixels() -> None:
     confidences = rng.integers(60, 256, (8, *size), dtype=np.uint8)
     smoother = MaskSmoother()
     steady = [
-        smoother(picture, mask, confidence, Fraction(number, RATE))
+        smoother.decide(picture, mask, confidence, Fraction(number, RATE))
         for number, (mask, confidence) in enumerate(zip(masks, confidences, strict=True))
     ]
     expected = votes_by_loop(masks, confidences)
@@ -118,11 +118,11 @@ def votes_by_loop(
 ) -> list[NDArray[np.uint8]]:
     """The rule in plain floats, for a picture that stands still."""
     fading = np.exp(-1 / RATE / 0.3)
-    kept, weight = masks[0].copy(), confidences[0] * 0.35
+    kept, weight = masks[0].copy(), confidences[0] * 0.25
     shown = [kept.copy()]
     for mask, confidence in zip(masks[1:], confidences[1:], strict=True):
         for place in np.ndindex(mask.shape):
-            old, vote = weight[place] * fading, confidence[place] * 0.35
+            old, vote = weight[place] * fading, confidence[place] * 0.25
             if mask[place] == kept[place]:
                 weight[place] = min(255.0, old + vote)
             elif old > vote:
@@ -153,7 +153,9 @@ def test_noise_on_a_moving_scene_is_voted_down() -> None:
     wrong_before, wrong_after = [], []
     said = noisy((truth for _, truth in frames), 0.1)
     for number, ((luma, truth), (mask, confidence)) in enumerate(zip(frames, said, strict=True)):
-        steady = smoother(np.ascontiguousarray(luma), mask, confidence, Fraction(number, RATE))
+        steady = smoother.decide(
+            np.ascontiguousarray(luma), mask, confidence, Fraction(number, RATE)
+        )
         wrong_before.append(np.mean(mask != truth))
         wrong_after.append(np.mean(steady != truth))
     assert np.mean(wrong_before[5:]) > 0.08
@@ -175,7 +177,7 @@ def test_a_moving_object_is_not_smeared() -> None:
         left = 20 + 8 * number
         luma[100:140, left : left + 60] = car
         truth[100:140, left : left + 60] = 8
-        steady = smoother(luma, truth, confidence, Fraction(number, RATE))
+        steady = smoother.decide(luma, truth, confidence, Fraction(number, RATE))
         overlaps.append(
             np.count_nonzero((steady == 8) & (truth == 8))
             / np.count_nonzero((steady == 8) | (truth == 8))
@@ -190,11 +192,11 @@ def test_something_new_is_shown_at_once() -> None:
     confidence = np.full(SIZE, 230, np.uint8)
     road = np.zeros(SIZE, np.uint8)
     for number in range(10):
-        smoother(background, road, confidence, Fraction(number, RATE))
+        smoother.decide(background, road, confidence, Fraction(number, RATE))
     luma, truth = background.copy(), road.copy()
     luma[80:140, 200:260], truth[80:140, 200:260] = thing, 9
     shown = [
-        np.mean(smoother(luma, truth, confidence, Fraction(n, RATE))[80:140, 200:260] == 9)
+        np.mean(smoother.decide(luma, truth, confidence, Fraction(n, RATE))[80:140, 200:260] == 9)
         for n in (10, 11, 12)
     ]
     # Here and there a random texture looks like another one; never for long.
@@ -207,13 +209,13 @@ def test_after_a_cut_or_a_pause_the_mask_is_the_models() -> None:
     smoother = MaskSmoother()
     confidence = np.full(SIZE, 200, np.uint8)
     masks = [rng.integers(0, 11, SIZE, dtype=np.uint8) for _ in range(4)]
-    smoother(texture(0), masks[0], confidence, Fraction(0))
-    smoother(texture(0), masks[0], confidence, Fraction(1, RATE))
-    cut = smoother(texture(1), masks[1], confidence, Fraction(2, RATE))
+    smoother.decide(texture(0), masks[0], confidence, Fraction(0))
+    smoother.decide(texture(0), masks[0], confidence, Fraction(1, RATE))
+    cut = smoother.decide(texture(1), masks[1], confidence, Fraction(2, RATE))
     np.testing.assert_array_equal(cut, masks[1])
-    later = smoother(texture(1), masks[2], confidence, Fraction(5))
+    later = smoother.decide(texture(1), masks[2], confidence, Fraction(5))
     np.testing.assert_array_equal(later, masks[2])
-    smaller = smoother(
+    smaller = smoother.decide(
         texture(1, (120, 200)), masks[3][:120, :200], confidence[:120, :200], Fraction(6)
     )
     np.testing.assert_array_equal(smaller, masks[3][:120, :200])
@@ -224,8 +226,8 @@ def test_masks_that_are_given_are_left_alone() -> None:
     confidence = np.full(SIZE, 200, np.uint8)
     first, second = np.zeros(SIZE, np.uint8), np.ones(SIZE, np.uint8)
     for number in range(4):
-        smoother(texture(0), first, confidence, Fraction(number, RATE))
-    steady = smoother(texture(0), second, confidence // 3, Fraction(4, RATE))
+        smoother.decide(texture(0), first, confidence, Fraction(number, RATE))
+    steady = smoother.decide(texture(0), second, confidence // 3, Fraction(4, RATE))
     assert not steady.any()
     assert second.all()
     assert not first.any()
