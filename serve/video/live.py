@@ -204,7 +204,7 @@ class _Clock:
         else:
             drifted = self._offset is not None and abs(own + self._offset - passed) > _DRIFT
             if self._offset is None or (self._wall and drifted):
-                self._offset = passed - own
+                self._offset = max(passed, (self._last + 1) * TIME_BASE) - own
             seconds = own + self._offset
         self._last = max(self._last + 1, round(seconds / TIME_BASE))
         return self._last

@@ -1,7 +1,8 @@
 """`--show`: the overlay as it comes, in a window.
 
-The window lives in a process of its own: toolkits want the main thread, and without a display
-they end the process that asked for one.
+The window lives in a process of its own: toolkits want the main thread, without a display they
+end the process that asked for one, and OpenCV's hangs in a process that has loaded PyAV, whose
+libraries for the screen are others.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from cfcontra.errors import InputError
 
@@ -19,6 +21,7 @@ from .sink import Context, Segmented, Sink
 
 _LOG = logging.getLogger(__name__)
 _READY = b"ready"
+_SCRIPT = Path(__file__).with_name("window_process.py")
 
 
 class Window:
@@ -32,7 +35,8 @@ class Window:
     """
 
     def __init__(self, title: str) -> None:
-        command = [sys.executable, "-m", "cfcontra.serve.video.window_process", title]
+        # By its path, as importing this package would load PyAV.
+        command = [sys.executable, "-P", str(_SCRIPT), title]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
