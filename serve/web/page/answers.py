@@ -75,7 +75,7 @@ def _difference(picture: NDArray[np.uint8], found: Disagreement) -> str:
     return (
         f'<figure class="differs"><div class="stack"><img src="{drawn}" '
         'alt="Map of the pixels on which the models differ"></div><figcaption>'
-        "<b>Where they differ</b><span>orange: not of one mind</span></figcaption></figure>"
+        "<b>Where they differ</b><span>in orange</span></figcaption></figure>"
     )
 
 

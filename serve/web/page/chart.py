@@ -12,7 +12,7 @@ from cfcontra.label_space import LabelSpace
 from ..legend import chip, css_color, percent
 
 _WIDTH, _HEIGHT = 720, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 8, 24
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 8, 10, 30
 _POINTS = 240  # more than a screen can tell apart
 _TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 

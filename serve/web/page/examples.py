@@ -32,10 +32,10 @@ class Example:
 
 
 EXAMPLES = (
-    Example("Day", "noon", 3),
-    Example("Dusk", "dusk", 3),
-    Example("Another day", "noon", 8),
-    Example("Another dusk", "dusk", 5),
+    Example("Day", "noon", 10),
+    Example("Dusk", "dusk", 7),
+    Example("Another day", "noon", 3),
+    Example("Another dusk", "dusk", 2),
 )
 
 

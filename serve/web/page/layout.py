@@ -38,7 +38,7 @@ def build_page(state: ServerState) -> gr.Blocks:
                 elem_classes="chooser",
             )
         in_use = markup(model_html(first), elem_classes="in-use")
-        with gr.Tabs():
+        with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Picture"):
                 PictureTab(state).build(page, chooser)
             with gr.Tab("Compare") as compare:

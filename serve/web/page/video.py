@@ -78,9 +78,7 @@ class VideoTab:
         with gr.Row(elem_classes="main"):
             with gr.Column(scale=3, min_width=280):
                 upload = gr.File(label="Your video", file_types=["video"], height=150)
-                opacity = gr.Slider(
-                    0, 1, value=0.5, step=0.05, label="Opacity of the classes", buttons=[]
-                )
+                opacity = gr.Slider(0, 1, value=0.5, step=0.05, label="Opacity", buttons=[])
                 with gr.Row():
                     start = gr.Button("Segment", variant="primary", elem_classes="start")
                     cancel = gr.Button("Cancel", variant="stop", interactive=False)
