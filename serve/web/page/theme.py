@@ -14,8 +14,12 @@ STATIC = Path(__file__).parent / "static"
 HEAD = """
 <meta name="color-scheme" content="light dark">
 <script type="module" src="ui/page.js"></script>
+<style>@media (max-width: 640px) {
+  .gradio-container .main.app { padding: 0.6rem 0.75rem !important; }
+}</style>
 """
-"""What the page adds to its head."""
+"""What the page adds to its head. Gradio confines the style sheet to what is inside its frame; the
+room around that is set here."""
 
 _SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
 _MONO = ("ui-monospace", "SF Mono", "Menlo", "Consolas", "monospace")
