@@ -13,7 +13,7 @@ from cfcontra.errors import CfcontraError, InputError
 
 from ..state import ServerState
 from .answers import Answer, compare_html
-from .events import QUIET
+from .events import PICTURES
 from .examples import EXAMPLES
 from .inputs import example_strip, picture_input
 from .parts import empty_html, error_html, markup
@@ -80,7 +80,7 @@ class ComparisonTab:
                     elem_classes="result",
                 )
         inputs, outputs = [picture, example, models], [picture, result]
-        shown: dict[str, Any] = {"show_progress_on": [result], "concurrency_limit": None, **QUIET}
+        shown: dict[str, Any] = {"show_progress_on": [result], **PICTURES}
         for event in (picture.input, picture.clear, models.change, tab.select):
             event(self.compare, inputs, outputs, **shown)
         for number, button in enumerate(examples):

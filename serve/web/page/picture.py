@@ -17,7 +17,7 @@ from ..indexed import encode_mask
 from ..legend import class_shares
 from ..result import segmentation_result
 from ..state import ServerState
-from .events import QUIET
+from .events import PICTURES
 from .examples import EXAMPLES
 from .inputs import example_strip, picture_input
 from .parts import empty_html, error_html, markup
@@ -73,7 +73,7 @@ class PictureTab:
             with gr.Column(scale=7, min_width=300):
                 viewer = markup(empty_html("picture", _WAITING), elem_classes="result")
         inputs, outputs = [picture, example, chooser], [picture, viewer]
-        shown: dict[str, Any] = {"show_progress_on": [viewer], "concurrency_limit": None, **QUIET}
+        shown: dict[str, Any] = {"show_progress_on": [viewer], **PICTURES}
         for event in (picture.input, picture.clear, chooser.change, page.load):
             event(self.segment, inputs, outputs, **shown)
         for number, button in enumerate(examples):

@@ -26,8 +26,8 @@ from .parts import empty_html, error_html, markup
 _LOOK = 0.25  # seconds between two looks at a job
 _WAITING = "The video with its classes will play here."
 
-Shown = tuple[str, Any, Any]
-"""The result's markup, and what the buttons to start and to cancel become."""
+Shown = tuple[str, Any, Any, Any]
+"""The result's markup, and what becomes of the buttons: two to start with, one to cancel."""
 
 
 class VideoTab:
@@ -39,6 +39,7 @@ class VideoTab:
 
     def __init__(self, state: ServerState) -> None:
         self._state = state
+        self._drive = state.scratch.folder("examples") / "drive.mp4"
         self._lock = Lock()
         self._by_visit: dict[str, Job] = {}
 
@@ -52,19 +53,18 @@ class VideoTab:
             job = self._start(Path(upload), model, opacity, str(request.session_hash))
         except CfcontraError as error:
             gr.Warning(escape(str(error)), title="Cannot use this video")
-            yield error_html(str(error)), *_buttons(running=False)
+            yield error_html(str(error)), *_buttons(start=True, cancel=False)
             return
         yield from self._watch(job)
 
     def segment_drive(self, model: str, opacity: float, request: gr.Request) -> Iterator[Shown]:
-        """The same for a generated drive."""
-        yield _progress_html("Drawing a drive …", 0, None), *_buttons(running=True)
-        drawn = self._state.scratch.folder("page") / f"drive-{secrets.token_hex(8)}.mp4"
-        try:
+        """The same for a generated drive, which is drawn when the first visitor asks for it."""
+        if not self._drive.is_file():
+            yield _progress_html("Drawing a drive …", 0, None), *_buttons(start=False, cancel=False)
+            drawn = self._drive.with_name(f"{secrets.token_hex(8)}.mp4")
             write_drive(drawn)
-            yield from self.segment(str(drawn), model, opacity, request)
-        finally:
-            drawn.unlink(missing_ok=True)
+            drawn.replace(self._drive)
+        yield from self.segment(str(self._drive), model, opacity, request)
 
     def cancel(self, request: gr.Request) -> None:
         """Stop the visit's job and delete all of it."""
@@ -86,15 +86,19 @@ class VideoTab:
                 drive = gr.Button("Try a generated drive")
             with gr.Column(scale=7, min_width=300):
                 result = markup(empty_html("film", _WAITING), elem_classes="result film")
-        outputs = [result, start, cancel]
+        outputs = [result, start, drive, cancel]
+        limits = self._state.settings.limits
+        # A thread for everybody who watches a job, and some to be told that there are too many.
+        watchers = limits.running_jobs + limits.waiting_jobs + 4
         shown: dict[str, Any] = {
             "show_progress": "hidden",
-            "concurrency_limit": None,
+            "concurrency_id": "videos",
+            "concurrency_limit": watchers,
             **QUIET,
         }
         start.click(self.segment, [upload, chooser, opacity], outputs, **shown)
         drive.click(self.segment_drive, [chooser, opacity], outputs, **shown)
-        cancel.click(self.cancel, None, None, **shown)
+        cancel.click(self.cancel, None, None, show_progress="hidden", **QUIET)
         page.unload(self.cancel)
 
     def _start(self, upload: Path, model: str, opacity: float, visit: str) -> Job:
@@ -120,19 +124,23 @@ class VideoTab:
         while not job.state.final:
             if shown != (job.state, job.frames):
                 shown = (job.state, job.frames)
-                yield _job_progress(job), *_buttons(running=True)
+                yield _job_progress(job), *_buttons(start=False, cancel=True)
             time.sleep(_LOOK)
         if job.state is JobState.DONE:
             space = self._state.models[job.model].metadata.label_space
-            yield film_html(job, space), *_buttons(running=False)
+            yield film_html(job, space), *_buttons(start=True, cancel=False)
         elif job.state is JobState.CANCELLED:
-            yield empty_html("film", "Cancelled; nothing was kept."), *_buttons(running=False)
+            yield (
+                empty_html("film", "Cancelled; nothing was kept."),
+                *_buttons(start=True, cancel=False),
+            )
         else:
-            yield error_html(job.error or "The video failed."), *_buttons(running=False)
+            yield error_html(job.error or "The video failed."), *_buttons(start=True, cancel=False)
 
 
-def _buttons(*, running: bool) -> tuple[Any, Any]:
-    return gr.update(interactive=not running), gr.update(interactive=running)
+def _buttons(*, start: bool, cancel: bool) -> tuple[Any, Any, Any]:
+    begin = gr.update(interactive=start)
+    return begin, begin, gr.update(interactive=cancel)
 
 
 def _job_progress(job: Job) -> str:
