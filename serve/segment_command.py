@@ -92,7 +92,8 @@ class _Job:
         if not tasks:
             return
         failures: list[str] = []
-        backend = _open_backend(self._arguments)
+        live = any(task.found.live for task in tasks)
+        backend = _open_backend(self._arguments, 1 if live else _STREAMS)
         with ExitStack() as stack:
             extras = stack.enter_context(JobExtras(self._arguments, backend))
             progress = self._progress(stack, tasks)
@@ -218,7 +219,7 @@ class _Job:
         )
 
 
-def _open_backend(arguments: argparse.Namespace) -> Backend:
+def _open_backend(arguments: argparse.Namespace, streams: int) -> Backend:
     from cfcontra.runtime import half_runtime, open_backend
 
     runtime = arguments.runtime
@@ -231,7 +232,7 @@ def _open_backend(arguments: argparse.Namespace) -> Backend:
         arguments.device,
         arguments.threads,
         runtime,
-        streams=_STREAMS,
+        streams=streams,
         **options,
     )
 
