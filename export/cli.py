@@ -88,7 +88,12 @@ def _export(argv: list[str]) -> None:
     if kept := certificate.record.get("float_layers"):
         rows["in float"] = f"{len(kept)} of its layers: {', '.join(kept[:5])}"
         rows["in float"] += " …" if len(kept) > 5 else ""
-    for name in ("wrote", "in float", "agreement", "mIoU", "certificate", "next"):
+    if found := certificate.record.get("tensorrt"):
+        rows["tensorrt"] = "takes it, by its documented rules"
+        if found["refused"]:
+            rows["tensorrt"] = f"would refuse {found['refused']} operators, such as "
+            rows["tensorrt"] += f"{found['first'][0]}; --check tensorrt writes one that it takes"
+    for name in ("wrote", "in float", "agreement", "mIoU", "certificate", "tensorrt", "next"):
         if name in rows:
             console.print(f"{name:<12} {rows[name]}", markup=False, soft_wrap=True)
 
@@ -99,6 +104,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "calibrate_specs": arguments.calibrate,
         "calibrate_frames": arguments.calibrate_frames,
         "activations": arguments.activations,
+        "for_tensorrt": arguments.check == "tensorrt",
         "interface": Interface(
             arguments.outputs,
             arguments.size,
@@ -208,6 +214,12 @@ def _parser() -> Parser:
         choices=["on", "off"],
         default="on",
         help="off takes float32 [N, 3, H, W] that is normalised already (default: on)",
+    )
+    parser.add_argument(
+        "--check",
+        choices=["tensorrt"],
+        help="write a file that TensorRT takes by its documented rules, or say what it would "
+        "refuse and write nothing",
     )
     parser.add_argument(
         "--certify",

@@ -26,9 +26,12 @@ from .frames import SYNTHETIC_SPECS, is_synthetic, load_frames
 from .int8 import Activations
 from .onnx_file import build_file, describe, export_network
 from .precisions import THRESHOLDS, conversions
+from .tensorrt_check import Refusal, tensorrt_refusals
+from .tensorrt_rules import SOURCE as TENSORRT_RULES
 from .worst_frames import WorstFrames
 
 _SMALLEST, _LARGEST = 32, 8192
+_TOLD = 5  # refusals of TensorRT that are named
 
 
 def export_model(
@@ -43,6 +46,7 @@ def export_model(
     calibrate_frames: int = 32,
     activations: Activations | None = None,
     interface: Interface = Interface(),  # noqa: B008 - frozen
+    for_tensorrt: bool = False,
     device: str = "cpu",
     runtime: str = "onnxruntime",
     threads: int | None = None,
@@ -62,8 +66,9 @@ def export_model(
         calibrate_specs: data specs of frames as the model will see them. Without them fp16
             looks at the frames it is certified on.
         calibrate_frames: how many frames of them.
-        activations: of int8, see `quantise`; None takes `uint8`.
+        activations: of int8, see `quantise`; None takes `uint8`, or `int8` for TensorRT.
         interface: what the file takes and gives.
+        for_tensorrt: write what TensorRT takes by its documented rules, or nothing.
         device: where the exported file runs while it is certified.
         runtime: what runs it then, one of `RUNTIMES` for `.onnx`.
         threads: CPU threads, None for the runtimes' defaults.
@@ -79,6 +84,8 @@ def export_model(
     checkpoint = _load(checkpoint_path, work_size, interface)
     output = output or checkpoint_path.with_suffix(".onnx")
     claim_output(output, overwrite)
+    if precision == "int8" and activations is None:
+        activations = "int8" if for_tensorrt else "uint8"
     _require_fitting(precision, calibrate_specs, activations)
     reference = TorchBackend(checkpoint, "cpu", threads)
     specs = SYNTHETIC_SPECS if certify_specs is None else certify_specs
@@ -107,7 +114,10 @@ def export_model(
         for made in conversions(
             network, precision, images, activations or "uint8", threads, progress
         ):
-            file = build_file(made.network, checkpoint.metadata, prototypes)
+            file = build_file(made.network, checkpoint.metadata, prototypes, for_tensorrt)
+            refused = tensorrt_refusals(file)
+            if for_tensorrt:
+                _require_taken(refused, output)
             describe(file, checkpoint.metadata)
             onnx_file.write_bytes(serialise(file))
             exported = open_backend(onnx_file, device, threads, runtime)
@@ -117,6 +127,11 @@ def export_model(
                 "frames": "synthetic" if is_synthetic(specs) else "given",
                 "frame_count": len(samples),
                 "graph_sha256": graph_sha256(file),
+                "tensorrt": {
+                    "rules": TENSORRT_RULES,
+                    "refused": len(refused),
+                    "first": [str(one) for one in refused[:_TOLD]],
+                },
                 **exported.describe(),
             }
             worst = WorstFrames()
@@ -141,6 +156,16 @@ def claim_output(output: Path, overwrite: bool) -> None:
         raise InputError(f"{output}: the exported file's name must end in .onnx.")
     prepare_output(output, overwrite)
     prepare_output(certificate_path(output), overwrite)
+
+
+def _require_taken(refused: list[Refusal], output: Path) -> None:
+    if refused:
+        told = "; ".join(str(one) for one in refused[:_TOLD])
+        more = f" and {len(refused) - _TOLD} more" if len(refused) > _TOLD else ""
+        raise CheckFailedError(
+            f"{output}: not written, because TensorRT would refuse it ({TENSORRT_RULES}): "
+            f"{told}{more}."
+        )
 
 
 def _require_fitting(

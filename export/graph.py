@@ -27,6 +27,7 @@ def fuse(
     network: onnx.ModelProto,
     metadata: ModelMetadata,
     prototypes: NDArray[np.float32] | None = None,
+    bytes_at_ends: bool = False,
 ) -> onnx.ModelProto:
     """Put letterbox and normalisation before a network, mask and confidence behind it.
 
@@ -35,6 +36,7 @@ def fuse(
             scores, `features` float32 `[N, D, ·, ·]`, with `(h, w)` the working size.
         metadata: working size, normalisation, classes and the interface asked for.
         prototypes: of the classes `[K, D]`, for frame scores.
+        bytes_at_ends: no operator works on bytes, as TensorRT asks; a little slower on CPUs.
 
     Returns:
         `frames` uint8 `[N, H, W, 3]` RGB → `mask` and `confidence` uint8 `[N, H, W]`, with any N,
@@ -45,7 +47,7 @@ def fuse(
         network, NETWORK_PREFIX, rename_inputs=False, rename_outputs=False
     ).graph
     interface = metadata.interface
-    before, after = (_nodes(text) for text in _texts(interface))
+    before, after = (_nodes(text) for text in _texts(interface, bytes_at_ends))
     constants = _constants(metadata)
     if "frame_scores" in interface.outputs:
         assert prototypes is not None, "frame scores need prototypes"
@@ -63,19 +65,22 @@ def fuse(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
 
 
-def _texts(interface: Interface) -> tuple[str, str]:
+def _texts(interface: Interface, bytes_at_ends: bool) -> tuple[str, str]:
     """What stands before the network, and what behind it."""
-    if interface.embed_normalisation:
-        shape, head = graph_parts.SHAPE, graph_parts.BYTES + graph_parts.HEAD
+    if not interface.embed_normalisation:
+        frames, head = graph_parts.SHAPE_NORMALISED, graph_parts.HEAD_NORMALISED
+    elif bytes_at_ends:
+        frames, head = graph_parts.BYTES_AT_ENDS, graph_parts.HEAD
     else:
-        shape, head = graph_parts.SHAPE_NORMALISED, graph_parts.HEAD_NORMALISED
+        frames, head = graph_parts.SHAPE + graph_parts.BYTES, graph_parts.HEAD
     after = graph_parts.MASK_SIZE if interface.mask_stride == 1 else graph_parts.MASK_SIZE_STRIDED
     after += graph_parts.MASK + graph_parts.CONFIDENCE
+    after += graph_parts.MASK_OF_FLOATS if bytes_at_ends else graph_parts.MASK_OF_BYTES
     if "probabilities" in interface.outputs:
         after += graph_parts.PROBABILITIES
     if "frame_scores" in interface.outputs:
         after += graph_parts.FRAME_SCORES
-    return shape + graph_parts.GEOMETRY + head, after
+    return frames + graph_parts.GEOMETRY + head, after
 
 
 def _nodes(text: str) -> list[onnx.NodeProto]:

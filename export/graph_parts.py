@@ -60,6 +60,15 @@ BYTES = """
     frames_float = Cast<to=1>(frames_planar)
 """
 
+# TensorRT has bytes at a network's ends alone, and turns them into floats and back, no other type.
+BYTES_AT_ENDS = """
+    frames_interleaved = Cast<to=1>(frames)
+    batch = Shape<start=0, end=1>(frames_interleaved)
+    height = Shape<start=1, end=2>(frames_interleaved)
+    width = Shape<start=2, end=3>(frames_interleaved)
+    frames_float = Transpose<perm=[0, 3, 1, 2]>(frames_interleaved)
+"""
+
 HEAD = """
     scaled_shape = Concat<axis=0>(batch, channels, scaled_height, scaled_width)
     scaled = Resize<mode="linear", coordinate_transformation_mode="half_pixel">(
@@ -95,7 +104,6 @@ MASK = """
         logits, , , logits_shape
     )
     best = ArgMax<axis=1, keepdims=0>(logits_full)
-    work_mask = Cast<to=2>(best)
 
     crop_end = Concat<axis=0>(scaled_height, scaled_width)
     height_scalar = Squeeze(mask_height)
@@ -110,11 +118,23 @@ MASK = """
     column_centres = Add(column_doubled, one)
     column_products = Mul(column_centres, scaled_width)
     columns = Div(column_products, twice_mask_width)
+"""
 
+MASK_OF_BYTES = """
+    work_mask = Cast<to=2>(best)
     mask_turned = Transpose<perm=[0, 2, 1]>(work_mask)
     mask_wide = Gather<axis=1>(mask_turned, columns)
     mask_upright = Transpose<perm=[0, 2, 1]>(mask_wide)
     mask = Gather<axis=1>(mask_upright, rows)
+"""
+
+MASK_OF_FLOATS = """
+    work_mask = Cast<to=1>(best)
+    mask_turned = Transpose<perm=[0, 2, 1]>(work_mask)
+    mask_wide = Gather<axis=1>(mask_turned, columns)
+    mask_upright = Transpose<perm=[0, 2, 1]>(mask_wide)
+    mask_float = Gather<axis=1>(mask_upright, rows)
+    mask = Cast<to=2>(mask_float)
 """
 
 # The softmax maximum is 1 / Σ exp(logit − largest logit).

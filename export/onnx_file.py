@@ -13,7 +13,7 @@ from cfcontra.metadata import METADATA_KEY, ModelMetadata
 from cfcontra.models import LogitsAndFeatures, SegmentationModel
 
 from .graph import NETWORK_FEATURES, NETWORK_INPUT, NETWORK_OUTPUT, OPSET, fuse
-from .simplify import quiet, simplified
+from .simplify import compute_resized, quiet, simplified
 
 _IR_VERSION = 8
 """The oldest that knows opset 18, so that the most runtimes open the file."""
@@ -21,7 +21,10 @@ _TRACES = {"doc_string", "metadata_props"}
 
 
 def build_file(
-    network: onnx.ModelProto, metadata: ModelMetadata, prototypes: Tensor | None = None
+    network: onnx.ModelProto,
+    metadata: ModelMetadata,
+    prototypes: Tensor | None = None,
+    bytes_at_ends: bool = False,
 ) -> onnx.ModelProto:
     """The fused graph of a network, checked, without metadata yet.
 
@@ -29,8 +32,10 @@ def build_file(
         network: what `export_network` gave, in any precision.
         metadata: its label space, and the preprocessing and interface to build in.
         prototypes: of the classes `[K, D]`, for frame scores.
+        bytes_at_ends: see `fuse`.
     """
-    fused = simplified(fuse(network, metadata, None if prototypes is None else prototypes.numpy()))
+    rows = None if prototypes is None else prototypes.numpy()
+    fused = simplified(fuse(network, metadata, rows, bytes_at_ends))
     fused.ir_version = _IR_VERSION
     fused.producer_name, fused.producer_version = "cfcontra", __version__
     onnx.checker.check_model(fused, full_check=True)
@@ -63,6 +68,7 @@ def export_network(
     network: onnx.ModelProto = program.model_proto
     del network.graph.value_info[:]  # inferred again by whoever opens the file
     remove_traces(network)
+    compute_resized(network)
     return network
 
 
