@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
             "--runtime",
             choices=["auto", *RUNTIMES],
             default="auto",
-            help="what runs the model (default: torch for .pt, onnxruntime for .onnx)",
+            help="what runs the model (default: by the file)",
         )
 
     def add_overwrite(self) -> None:

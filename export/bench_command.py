@@ -77,7 +77,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "Time model files. All are called in turns, round by round; for each exported file a plain "
         "loop (OpenCV and numpy around the bare network) is timed beside.",
     )
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=".pt or .onnx")
+    parser.add_argument(
+        "models", nargs="+", type=Path, metavar="MODEL", help=".pt, .onnx or .engine"
+    )
     parser.add_argument(
         "--runtime",
         action="append",

@@ -22,6 +22,7 @@ from cfcontra import __version__
 from cfcontra.command import Parser, console, run_command, set_up_logging
 from cfcontra.errors import CfcontraError, CheckFailedError
 from cfcontra.files import atomic_write_text, prepare_output
+from cfcontra.interface import Interface
 
 OK, ABSENT, BROKEN = "works", "absent", "broken"
 _PACKAGES = (
@@ -162,8 +163,34 @@ def runtimes() -> Iterator[Finding]:
         make_tiny(folder)
         reference = open_backend(folder / "model.pt", "cpu")
         for runtime, suffix in RUNTIMES.items():
+            path = folder / f"model{suffix}"
+            if runtime == "tensorrt":
+                yield _try_tensorrt(cuda, path, reference.predict)
+                continue
             for device in ("cpu", "cuda") if cuda and "openvino" not in runtime else ("cpu",):
-                yield _try(runtime, device, folder / f"model{suffix}", reference.predict)
+                yield _try(runtime, device, path, reference.predict)
+
+
+def _try_tensorrt(cuda: bool, path: Path, reference: Callable[..., object]) -> Finding:
+    """Builds an engine of the tiny model first, which is half of what may fail."""
+    if importlib.util.find_spec("tensorrt") is not None:
+        if not cuda:
+            return Finding("tensorrt on cuda", ABSENT, "no CUDA GPU to run on")
+        from .engine import export_engine
+
+        try:
+            export_engine(
+                path.with_suffix(".pt"),
+                path,
+                interface=Interface(size=(64, 96)),
+                precision="fp32",
+                certify_specs=["streets:noon,size=64x96"],
+                certify_frames=1,
+                device="cuda",
+            )
+        except CfcontraError as error:
+            return Finding("tensorrt on cuda", BROKEN, str(error), _reinstall("tensorrt"))
+    return _try("tensorrt", "cuda", path, reference)
 
 
 def make_tiny(folder: Path) -> None:

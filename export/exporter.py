@@ -81,7 +81,7 @@ def export_model(
     """
     resolve_device(device)
     progress(f"loading {checkpoint_path}")
-    checkpoint = _load(checkpoint_path, work_size, interface)
+    checkpoint = load_for_export(checkpoint_path, work_size, interface)
     output = output or checkpoint_path.with_suffix(".onnx")
     claim_output(output, overwrite)
     if precision == "int8" and activations is None:
@@ -138,7 +138,7 @@ def export_model(
             certificate = certify(reference, exported, samples, record, progress, limits, worst)
             if not certificate.failures():
                 break
-        _require_passed(certificate, output, worst, checkpoint.metadata.label_space)
+        require_passed(certificate, output, worst, checkpoint.metadata.label_space)
         worst_path(output).unlink(missing_ok=True)  # of an earlier failure
         describe(file, replace(checkpoint.metadata, certificate=certificate.summary()))
         onnx_file.write_bytes(serialise(file))
@@ -188,7 +188,14 @@ def certificate_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.certificate.json")
 
 
-def _load(path: Path, work_size: tuple[int, int] | None, interface: Interface) -> Checkpoint:
+def load_for_export(
+    path: Path, work_size: tuple[int, int] | None, interface: Interface
+) -> Checkpoint:
+    """The checkpoint, described as its export will be.
+
+    Raises:
+        InputError: weights that are not finite, no prototypes for frame scores, or a bad size.
+    """
     checkpoint = load_checkpoint(path)
     if "frame_scores" in interface.outputs and checkpoint.known_prototypes() is None:
         raise InputError(
@@ -224,7 +231,7 @@ def worst_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.worst.png")
 
 
-def _require_passed(
+def require_passed(
     certificate: Certificate, output: Path, worst: WorstFrames, label_space: LabelSpace
 ) -> None:
     failures = certificate.failures()

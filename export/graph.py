@@ -55,8 +55,8 @@ def fuse(
     graph = helper.make_graph(
         [*before, *inner.node, *after],
         "cfcontra",
-        [_input(interface)],
-        _outputs(interface, metadata.label_space.num_classes),
+        [input_of(interface)],
+        outputs_of(interface, metadata.label_space.num_classes),
         initializer=[
             *(numpy_helper.from_array(value, name) for name, value in constants.items()),
             *inner.initializer,
@@ -143,7 +143,8 @@ def _typed(integers: dict[str, Any], floats: dict[str, Any]) -> dict[str, NDArra
     }
 
 
-def _input(interface: Interface) -> onnx.ValueInfoProto:
+def input_of(interface: Interface) -> onnx.ValueInfoProto:
+    """The input `frames` of a file."""
     height, width = interface.size or ("H", "W")
     count = interface.batch or "N"
     if interface.embed_normalisation:
@@ -151,7 +152,8 @@ def _input(interface: Interface) -> onnx.ValueInfoProto:
     return _value("frames", onnx.TensorProto.FLOAT, count, 3, height, width)
 
 
-def _outputs(interface: Interface, classes: int) -> list[onnx.ValueInfoProto]:
+def outputs_of(interface: Interface, classes: int) -> list[onnx.ValueInfoProto]:
+    """The outputs of a file for so many classes."""
     count = interface.batch or "N"
     strided = "" if interface.mask_stride == 1 else f"_by_{interface.mask_stride}"
     size = (

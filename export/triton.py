@@ -16,9 +16,15 @@ import onnx
 
 from cfcontra.errors import InputError
 from cfcontra.files import describe_os_error, prepare_output_folder
+from cfcontra.metadata import ModelMetadata
+from cfcontra.onnx_content import read_metadata
+from cfcontra.runtime.tensorrt_sidecar import read_sidecar
 
 from .certificate import Certificate
+from .graph import input_of, outputs_of
 
+ENGINE = "model.plan"
+"""What Triton calls an engine."""
 _DELAY_US = 2000
 _WARM_UP = (540, 960)
 
@@ -36,13 +42,16 @@ def write_repository(
     device: str,
     max_batch: int | None,
     overwrite: bool,
+    engine: bool = False,
 ) -> Certificate:
-    """Write `repository/name/` with `config.pbtxt` and `1/model.onnx`, whole or not at all.
+    """Write `repository/name/` with `config.pbtxt` and the model in `1/`, whole or not at all.
 
     Args:
-        export: writes the ONNX file, and its certificate beside it, to the path it is given.
+        export: writes the model file, and its certificate beside it, to the path it is given.
         device: `cpu`, or the kind of device that Triton's instances run on.
         max_batch: frames that Triton may put into one call; None for a file of a fixed batch.
+
+        engine: whether that file is a TensorRT engine, with its sidecar beside it.
 
     Raises:
         InputError: a bad name or batch, something in the way, or a disk that refuses.
@@ -59,9 +68,12 @@ def write_repository(
     temporary, old = repository / f".{name}-{token}", repository / f".{name}-{token}-old"
     try:
         (temporary / "1").mkdir(parents=True)
-        certificate = export(temporary / "1" / "model.onnx")
-        file = onnx.load(temporary / "1" / "model.onnx")
-        config = configuration(name, device, max_batch, file)
+        written = temporary / "1" / ("model.engine" if engine else "model.onnx")
+        certificate = export(written)
+        metadata = read_sidecar(written).metadata if engine else read_metadata(written)
+        if engine:
+            written.rename(written.with_name(ENGINE))
+        config = configuration(name, device, max_batch, metadata, engine)
         (temporary / "config.pbtxt").write_text(config, "utf-8")
         if place.exists():
             place.rename(old)
@@ -77,25 +89,26 @@ def write_repository(
 
 
 def configuration(
-    name: str, device: str, max_batch: int | None, file: onnx.ModelProto, engine: bool = False
+    name: str, device: str, max_batch: int | None, metadata: ModelMetadata, engine: bool = False
 ) -> str:
     """`config.pbtxt`: dynamic batching, one instance a device, warmed up before it is ready.
 
     Args:
         max_batch: frames that Triton may put into one call; None for a file of a fixed batch,
             which is called as it is.
-        file: the exported file, whose ends are told.
-        engine: whether Triton opens the TensorRT engine that was built from it.
+        metadata: of the file, whose ends are told.
+        engine: whether the file is a TensorRT engine.
     """
     kind = "KIND_CPU" if device == "cpu" else "KIND_GPU"
     backend = "tensorrt" if engine else "onnxruntime"
     first = 0 if max_batch is None else 1  # of the dimensions that are told
-    (frames,) = file.graph.input
+    frames = input_of(metadata.interface)
+    outputs = outputs_of(metadata.interface, metadata.label_space.num_classes)
     warm_up = [
         known if known > 0 else default
         for known, default in zip(_dims(frames), _warm_up(frames), strict=True)
     ]
-    ends = [("input", frames), *(("output", output) for output in file.graph.output)]
+    ends = [("input", frames), *(("output", output) for output in outputs)]
     parts = [
         f'name: "{name}"',
         f'backend: "{backend}"',

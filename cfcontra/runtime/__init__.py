@@ -14,6 +14,7 @@ RUNTIMES = {
     "onnxruntime": ".onnx",
     "openvino": ".onnx",
     "openvino-bf16": ".onnx",
+    "tensorrt": ".engine",
 }
 """Runtimes and the files they run. The first of each kind of file is its default."""
 
@@ -52,10 +53,11 @@ def open_backend(
     """Open a model file.
 
     Args:
-        path: a `.pt` or an `.onnx`.
+        path: a `.pt`, an `.onnx` or an `.engine`.
         device: `auto`, `cpu` or `cuda[:N]`.
         threads: CPU threads, None for the runtime's default.
-        runtime: one of `RUNTIMES`; `auto` runs `.pt` in PyTorch and `.onnx` in onnxruntime.
+        runtime: one of `RUNTIMES`; `auto` runs `.pt` in PyTorch, `.onnx` in onnxruntime and
+            `.engine` in TensorRT.
         work_size: `(height, width)` that the network of a `.pt` sees instead of its own.
         streams: calls that are wanted at the same time, for many frames rather than soon the
             next; `Backend.streams` says how many it has become.
@@ -66,7 +68,7 @@ def open_backend(
     """
     fitting = [name for name, suffix in RUNTIMES.items() if suffix == path.suffix]
     if not fitting:
-        raise InputError(f"{path}: unknown kind of model file. Give a .pt or an .onnx.")
+        raise InputError(f"{path}: unknown kind of model file. Give a .pt, an .onnx or an .engine.")
     name = fitting[0] if runtime == "auto" else runtime
     if name not in fitting:
         raise InputError(
@@ -87,6 +89,10 @@ def open_backend(
         from cfcontra.runtime.openvino_backend import OpenVinoBackend
 
         return OpenVinoBackend(path, device, threads, mode or "fp32")
+    if kind == "tensorrt":
+        from cfcontra.runtime.tensorrt_backend import TensorRtBackend
+
+        return TensorRtBackend(path, device, threads)
     from cfcontra.runtime.torch_backend import TorchBackend
 
     return TorchBackend.open(path, device, threads, mode or "eager", work_size)

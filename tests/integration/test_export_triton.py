@@ -15,10 +15,12 @@ from cfcontra.checkpoint import load_checkpoint
 from cfcontra.errors import CheckFailedError
 from cfcontra.export import exporter
 from cfcontra.export.cli import main
-from cfcontra.export.graph import _input, _outputs
 from cfcontra.export.onnx_file import export_network
 from cfcontra.export.triton import configuration, default_name
 from cfcontra.interface import Interface
+from cfcontra.label_space import LABEL_SPACES
+from cfcontra.metadata import ModelMetadata
+from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime import open_backend
 
 Export = Callable[..., int]
@@ -86,11 +88,10 @@ def test_the_repository(export: Export, tmp_path: Path, capsys: pytest.CaptureFi
     assert backend.predict(np.zeros(shape, np.uint8)).mask.shape == shape[:3]
 
 
-def _file(**interface: Any) -> onnx.ModelProto:
-    """The ends of an exported file, without anything between."""
-    given = Interface(**interface)
-    graph = onnx.helper.make_graph([], "ends", [_input(given)], _outputs(given, 11))
-    return onnx.helper.make_model(graph)
+def _file(**interface: Any) -> ModelMetadata:
+    return ModelMetadata(
+        LABEL_SPACES["camvid11"], Preprocessing((64, 96)), {}, interface=Interface(**interface)
+    )
 
 
 @pytest.mark.parametrize(("device", "kind"), [("cpu", "KIND_CPU"), ("cuda:0", "KIND_GPU")])
@@ -144,7 +145,7 @@ def test_what_is_there_is_replaced_whole_or_kept(
         raise CheckFailedError("departs")
 
     with monkeypatch.context() as patch:
-        patch.setattr(exporter, "_require_passed", fail)
+        patch.setattr(exporter, "require_passed", fail)
         assert export("--name", "dusk", "--overwrite") == 3
     assert (place / "mine.txt").exists() and (place / "1" / "model.onnx").exists()
     assert export("--name", "dusk", "--overwrite") == 0
@@ -160,7 +161,7 @@ def test_what_is_there_is_replaced_whole_or_kept(
         (("--max-batch", "0"), "give 1 or more"),
         (("--batch", "2", "--max-batch", "2"), "takes no other"),
         (("--format", "onnx", "--name", "x"), "--name is for --format triton alone"),
-        (("--format", "onnx", "--max-batch", "2"), "--max-batch is for --format triton alone"),
+        (("--format", "onnx", "--max-batch", "2"), "--max-batch is for --format triton and tensorrt alone"),
     ],
 )
 def test_bad_arguments(

@@ -1,0 +1,150 @@
+"""`--format tensorrt`: a certified engine with its sidecar, built anew where it is stale."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from cfcontra.checkpoint import file_sha256
+from cfcontra.device import resolve_device
+from cfcontra.errors import InputError
+from cfcontra.files import atomic_path, prepare_output
+from cfcontra.interface import Interface
+from cfcontra.onnx_content import graph_sha256, read_metadata
+from cfcontra.runtime.tensorrt_backend import TensorRtBackend, import_tensorrt
+from cfcontra.runtime.tensorrt_sidecar import EngineKey, Sidecar, read_sidecar, sidecar_path
+from cfcontra.runtime.torch_backend import TorchBackend
+
+from .certificate import Certificate, certify
+from .exporter import certificate_path, export_model, load_for_export, require_passed
+from .frames import SYNTHETIC_SPECS, load_frames
+from .precisions import THRESHOLDS
+from .tensorrt_build import build_engine, default_timing_cache
+from .worst_frames import WorstFrames
+
+
+def export_engine(
+    checkpoint_path: Path,
+    output: Path,
+    *,
+    interface: Interface,
+    precision: str,
+    max_batch: int = 8,
+    version_compatible: bool = False,
+    hardware_compatible: bool = False,
+    timing_cache: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    overwrite: bool = False,
+    work_size: tuple[int, int] | None = None,
+    certify_specs: Sequence[str] | None = None,
+    certify_frames: int = 8,
+    progress: Callable[[str], None] = lambda _: None,
+    **options: Any,
+) -> Certificate:
+    """Write `model.pt` as an engine for this machine, its sidecar and its certificate.
+
+    The graph is exported and certified first; then the engine built from it is certified itself.
+    An engine at `output` that is still what would be built is kept; a stale one is replaced.
+
+    Args:
+        interface: must have a size.
+        max_batch: most frames at once, where the interface leaves their number open.
+        version_compatible, hardware_compatible: see `EngineKey`.
+        timing_cache: None keeps one in the user's cache.
+        options: further ones of `export_model`.
+
+    Raises:
+        InputError: no size, no GPU, something in the way, or what `export_model` says.
+        MissingDependencyError: TensorRT is not installed.
+        CheckFailedError: the graph or the engine departs from the checkpoint, or is refused.
+    """
+    if interface.size is None:
+        raise InputError("--format tensorrt needs --size HxW: an engine takes one size of frames.")
+    if output.suffix != ".engine":
+        raise InputError(f"{output}: the engine's name must end in .engine.")
+    import_tensorrt()
+    import tensorrt
+    import torch
+
+    where = resolve_device(device)
+    if where.type != "cuda":
+        raise InputError("--format tensorrt needs a CUDA GPU here: engines are built on theirs.")
+    prepare_output(output, overwrite or _is_ours(output))
+    with tempfile.TemporaryDirectory(prefix=".cfcontra-", dir=output.parent) as name:
+        path = Path(name) / "model.onnx"
+        certificate = export_model(
+            checkpoint_path,
+            path,
+            work_size=work_size,
+            interface=interface,
+            precision=precision,
+            for_tensorrt=True,
+            certify_specs=certify_specs,
+            certify_frames=certify_frames,
+            threads=threads,
+            progress=progress,
+            **options,
+        )
+        file, metadata = onnx.load(path), read_metadata(path)
+    most = interface.batch or max_batch
+    key = EngineKey(
+        graph_sha256(file),
+        tensorrt.__version__,
+        torch.cuda.get_device_name(where),
+        (interface.batch or 1, most, most),
+        version_compatible,
+        hardware_compatible,
+    )
+    if not overwrite and _is_current(output, key):
+        progress(f"{output} is up to date")
+        return certificate
+    progress(f"building an engine on {key.gpu}")
+    with torch.cuda.device(where):
+        engine = build_engine(file, key, timing_cache or default_timing_cache(key))
+    reference = TorchBackend(load_for_export(checkpoint_path, work_size, interface), "cpu", threads)
+    samples = load_frames(certify_specs or SYNTHETIC_SPECS, certify_frames, metadata.label_space)
+    with (
+        atomic_path(certificate_path(output)) as certificate_file,
+        atomic_path(sidecar_path(output)) as sidecar_file,
+        atomic_path(output) as engine_file,
+    ):
+        engine_file.write_bytes(engine)
+        beside = sidecar_path(engine_file)
+        try:
+            _write_sidecar(engine_file, beside, key, metadata)
+            backend = TensorRtBackend(engine_file, str(where))
+            record = {**certificate.record, "format": "tensorrt", **backend.describe()}
+            worst = WorstFrames()
+            limits = THRESHOLDS[precision]
+            found = certify(reference, backend, samples, record, progress, limits, worst)
+            require_passed(found, output, worst, metadata.label_space)
+            described = replace(metadata, certificate=found.summary())
+            _write_sidecar(engine_file, sidecar_file, key, described)
+        finally:
+            beside.unlink(missing_ok=True)
+        certificate_file.write_text(json.dumps(found.to_dict(), indent=2) + "\n", "utf-8")
+    return found
+
+
+def _write_sidecar(engine: Path, to: Path, key: EngineKey, metadata: Any) -> None:
+    to.write_text(Sidecar(key, file_sha256(engine), metadata).to_json(), "utf-8")
+
+
+def _is_ours(output: Path) -> bool:
+    """Whether an engine of cfcontra's lies there, which may be replaced when it is stale."""
+    try:
+        read_sidecar(output)
+    except InputError:
+        return False
+    return True
+
+
+def _is_current(output: Path, key: EngineKey) -> bool:
+    return _is_ours(output) and read_sidecar(output).key == key
