@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .video.job import Task
     from .video.segment import VideoReport
     from .video.sink import Sink
+    from .video.source import Source
     from .video.sources import SourceOptions
 
 _LOG = logging.getLogger(__name__)
@@ -68,7 +69,9 @@ def _source_options(arguments: argparse.Namespace) -> SourceOptions:
     raw = None if arguments.raw is None else parse_size(arguments.raw, "--raw")
     if raw is not None and "-" not in arguments.sources:
         raise InputError("--raw: is about standard input; name - as the source.")
-    return SourceOptions(raw, arguments.pixels, parse_rate(arguments.rate), arguments.threads)
+    return SourceOptions(
+        raw, arguments.pixels, parse_rate(arguments.rate), arguments.threads, arguments.hwaccel
+    )
 
 
 class _Job:
@@ -87,21 +90,24 @@ class _Job:
 
     def run(self) -> None:
         from .video.pipeline import StoppedError
+        from .video.sources import open_source
 
         tasks = [task for task in self._tasks if not self._is_done(task)]
         if not tasks:
             return
         failures: list[str] = []
-        live = any(task.found.live for task in tasks)
-        backend = _open_backend(self._arguments, 1 if live else _STREAMS)
         with ExitStack() as stack:
+            opened = self._open_only(stack, tasks)
+            live = any(task.found.live for task in tasks)
+            backend = _open_backend(self._arguments, 1 if live else _STREAMS)
             extras = stack.enter_context(JobExtras(self._arguments, backend))
             progress = self._progress(stack, tasks)
             for number, task in enumerate(tasks, start=1):
                 if progress is not None:
                     progress.begin(number, task.found.title)
                 try:
-                    self._segment(task, backend, extras, progress)
+                    source = opened or open_source(task.found, self._options)
+                    self._segment(source, task, backend, extras, progress)
                 except StoppedError:
                     return
                 except CfcontraError as error:
@@ -123,6 +129,19 @@ class _Job:
                     notes.print(failure, style="red", markup=False, soft_wrap=True)
         if failures:
             raise InputError(_summary(failures, len(self._tasks)))
+
+    def _open_only(self, stack: ExitStack, tasks: list[Task]) -> Source | None:
+        """Open the one file there is before the model: what is wrong with it shows sooner."""
+        from .video.segment import refuse_existing
+        from .video.sources import open_source
+
+        if len(self._tasks) > 1 or tasks[0].found.live:
+            return None
+        if not (self._arguments.overwrite or self._arguments.resume):
+            refuse_existing(tasks[0].outputs.values())
+        source = open_source(tasks[0].found, self._options)
+        stack.callback(source.close)
+        return source
 
     def _is_done(self, task: Task) -> bool:
         """Whether an earlier call has finished it, and `--resume` may pass it over."""
@@ -147,13 +166,17 @@ class _Job:
         return stack.enter_context(JobProgress(notes, expected, self._arguments.resume))
 
     def _segment(
-        self, task: Task, backend: Backend, job: JobExtras, progress: JobProgress | None
+        self,
+        source: Source,
+        task: Task,
+        backend: Backend,
+        job: JobExtras,
+        progress: JobProgress | None,
     ) -> None:
         from .video.segment import segment
-        from .video.sources import open_source
 
         arguments = self._arguments
-        extras = job.of(open_source(task.found, self._options))
+        extras = job.of(source)
 
         def update(done: int, expected: int | None) -> None:
             if progress is not None:

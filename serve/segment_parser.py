@@ -106,6 +106,11 @@ def _add_speed(parser: Parser) -> None:
         help="ask the model about every Nth frame; the others get the last mask (default: 1)",
     )
     group.add_argument(
+        "--hwaccel",
+        metavar="NAME",
+        help="hardware that decodes, by FFmpeg's name, e.g. cuda or vaapi (default: the CPU)",
+    )
+    group.add_argument(
         "--half",
         action="store_true",
         help="compute in 16 bits where the runtime can: of a model.pt, or with --runtime openvino",

@@ -12,12 +12,12 @@ import av
 from cfcontra.errors import InputError, system_reason
 
 from .audio import AudioTrack
+from .open_file import open_container
 from .pipe import Pipe
 from .shape import Shaper
 from .source import Frame, Mark, Source
 
 _LOG = logging.getLogger(__name__)
-_PICTURES = ("image2", "tty", "lrc", "srt", "ass", "webvtt")
 _COMPLETE = 0.95  # edit lists may hide a few frames of a whole file
 _RUN_UP = 5  # seconds: what follows a key frame directly may need what is before it
 
@@ -32,22 +32,22 @@ class VideoReader(Source):
     Args:
         source: a video file, or a pipe that holds a container (MPEG-TS, Matroska, …).
         threads: decoding threads, None for one per core.
+        hwaccel: FFmpeg's name of the hardware that decodes, such as `cuda`; None for the CPU.
 
     Raises:
-        InputError: missing, not a video, or without a single frame.
+        InputError: missing, not a video, without a single frame, or not decoded there.
     """
 
-    def __init__(self, source: Path | Pipe, threads: int | None = None) -> None:
+    def __init__(
+        self, source: Path | Pipe, threads: int | None = None, hwaccel: str | None = None
+    ) -> None:
         self.name = str(source)
-        self._source, self._threads = source, threads
+        self._source, self._threads, self._hwaccel = source, threads, hwaccel
         self.resumable = isinstance(source, Path)
         self._skipped = 0
         self._last: int | None = None
-        self._container = _open(source)
+        self._container, self._stream = open_container(source, threads, hwaccel)
         try:
-            self._stream = _video_stream(self.name, self._container)
-            self._stream.thread_type = "AUTO"
-            self._stream.codec_context.thread_count = threads or 0
             self._frames = self._decode()
             self._first = next(self._frames, None)
             if self._first is None:
@@ -151,10 +151,7 @@ class VideoReader(Source):
     def _count_up_to(self, mark: Mark) -> bool:
         """Decode from the start as many frames as lie before the mark; whether there are."""
         self._container.close()
-        self._container = _open(self._source)
-        self._stream = _video_stream(self.name, self._container)
-        self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = self._threads or 0
+        self._container, self._stream = open_container(self._source, self._threads, self._hwaccel)
         self._frames = self._decode()
         return sum(1 for _ in zip(range(mark.frames), self._frames, strict=False)) == mark.frames
 
@@ -169,30 +166,3 @@ class VideoReader(Source):
             self.damaged += 1
         except (av.FFmpegError, OSError) as error:
             raise InputError(f"{self.name}: reading it failed ({system_reason(error)}).") from error
-
-
-def _open(source: Path | Pipe) -> av.container.InputContainer:
-    if isinstance(source, Path):
-        if source.is_dir():
-            raise InputError(f"{source}: is a folder without videos or pictures.")
-        if not source.is_file():
-            raise InputError(f"{source}: no such file.")
-    try:
-        container = av.open(f"file:{source}" if isinstance(source, Path) else source, "r")
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise InputError(f"{source}: not a readable video ({system_reason(error)}).") from error
-    name = container.format.name
-    if name in _PICTURES or (name.endswith("_pipe") and isinstance(source, Path)):
-        container.close()
-        raise InputError(f"{source}: not a video (found: {container.format.long_name}).")
-    return container
-
-
-def _video_stream(name: str, container: av.container.InputContainer) -> av.VideoStream:
-    for stream in container.streams.video:
-        if av.stream.Disposition.attached_pic in av.stream.Disposition(stream.disposition):
-            continue
-        if stream.codec_context is None:
-            raise InputError(f"{name}: its video codec cannot be decoded here.")
-        return stream
-    raise InputError(f"{name}: has no video stream.")

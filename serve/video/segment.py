@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -266,9 +266,20 @@ def _prepare(output: Path, overwrite: bool) -> None:
     if output.suffix:
         prepare_output(output, overwrite)
         return
-    if output.exists() and not overwrite:
-        raise InputError(f"{output}: exists already. Use --overwrite to replace it.")
+    if not overwrite:
+        refuse_existing([output])
     prepare_output_folder(output.parent)
+
+
+def refuse_existing(outputs: Iterable[Path]) -> None:
+    """Refuse to write where there is something already.
+
+    Raises:
+        InputError: an output exists.
+    """
+    for output in outputs:
+        if output.exists():
+            raise InputError(f"{output}: exists already. Use --overwrite to replace it.")
 
 
 def refuse_source_as_output(source: Path | Source, output: Path) -> None:

@@ -29,12 +29,14 @@ class SourceOptions:
         pixels: layout of raw frames, one of `raw.PIXELS`.
         rate: frames per second of raw frames and of folders of pictures.
         threads: decoding threads, None for one per core.
+        hwaccel: hardware that decodes, None for the CPU.
     """
 
     raw_size: tuple[int, int] | None = None
     pixels: str = "rgb24"
     rate: Fraction = DEFAULT_RATE
     threads: int | None = None
+    hwaccel: str | None = None
 
 
 def open_source(found: Found, options: SourceOptions) -> Source:
@@ -48,11 +50,11 @@ def open_source(found: Found, options: SourceOptions) -> Source:
     if found.pictures:
         return PictureFolder(found.source, found.pictures, options.rate)
     if found.source != Path(STANDARD_INPUT):
-        return VideoReader(found.source, options.threads)
+        return VideoReader(found.source, options.threads, options.hwaccel)
     pipe = Pipe(sys.stdin.fileno())
     if options.raw_size is not None:
         return RawReader(pipe, options.raw_size, options.rate, options.pixels)
-    return VideoReader(pipe, options.threads)
+    return VideoReader(pipe, options.threads, options.hwaccel)
 
 
 def expected_frames(found: Found) -> int | None:
