@@ -112,23 +112,25 @@ def tree(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def test_a_killed_process_is_gone_on_from(place: Path, model_file: Path) -> None:
+def test_a_killed_process_is_gone_on_from(place: Path) -> None:
     """kill −9 gives no chance to tidy up; what is on the disk must be enough."""
     clip(place / "drive.mp4", audio="aac")
     program = (
         "import sys, time\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import cfcontra.runtime\n"
-        "from cfcontra.serve.video import checkpoint\n"
         "from cfcontra.serve.cli import segment\n"
+        "from cfcontra.serve.video import checkpoint\n"
+        "from video_clips import GreyBackend\n"
         "checkpoint.FRAMES, checkpoint.SECONDS = 8, 0.0\n"
-        "predict = cfcontra.runtime.Backend.predict\n"
-        "def slow(self, frames):\n"
-        "    time.sleep(0.1)\n"
-        "    return predict(self, frames)\n"
-        "cfcontra.runtime.Backend.predict = slow\n"
+        "class Slow(GreyBackend):\n"
+        "    def _run(self, frames):\n"
+        "        time.sleep(0.1)\n"
+        "        return super()._run(frames)\n"
+        "cfcontra.runtime.open_backend = lambda *_, **__: Slow()\n"
         "sys.exit(segment(sys.argv[1:]))\n"
     )
-    command = [sys.executable, "-c", program, "drive.mp4", "--model", str(model_file)]
+    command = [sys.executable, "-c", program, "drive.mp4", "--model", "m.onnx"]
     command += ["--write", "overlay,jsonl", "--output", "out", "--threads", "1"]
     process = subprocess.Popen(command)
     journal = place / "out" / ".drive-segmented.mp4.part" / "journal.json"
