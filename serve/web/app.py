@@ -46,5 +46,6 @@ def _page_app(state: ServerState) -> FastAPI:
         theme=theme(),
         css=css(),
         head=HEAD,
+        favicon_path=STATIC / "icon.svg",
     )
     return mounted

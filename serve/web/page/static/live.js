@@ -78,6 +78,7 @@ class Live extends HTMLElement {
 
   /** One frame there and back. */
   async step(run) {
+    if (!this.checkVisibility()) return this.stop(); // another tab of the page was opened
     const { videoWidth, videoHeight } = this.video;
     const scale = Math.min(1, LONGEST / Math.max(videoWidth, videoHeight));
     const width = Math.max(1, Math.round(videoWidth * scale));
