@@ -21,7 +21,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-_DESKTOP, _PHONE = (1200, 860), (360, 740)
+_DESKTOP, _PHONE = (1200, 860), (360, 980)
 _WAIT = 180_000  # milliseconds
 
 
@@ -36,12 +36,14 @@ def main() -> None:
             executable_path=arguments.chromium, args=["--no-sandbox", "--disable-gpu"]
         )
         page = _open(browser, address, _DESKTOP, "light")
-        page.get_by_role("button", name="Dusk", exact=True).click()
-        page.wait_for_selector("cf-viewer[data-ready] a[download^='street-dusk']")
         _shoot(page, arguments.output / "demo-picture.jpg")
         page.get_by_role("tab", name="Compare").click()
+        page.wait_for_selector("cf-blend figure.differs")
+        share = page.inner_text("cf-blend .share")
         page.get_by_role("tabpanel").get_by_role("button", name="Dusk", exact=True).click()
-        page.wait_for_timeout(4000)
+        page.wait_for_function(
+            "share => document.querySelector('cf-blend .share')?.innerText !== share", arg=share
+        )
         _shoot(page, arguments.output / "demo-compare.jpg")
         page.get_by_role("tab", name="Video").click()
         page.get_by_role("button", name="Try a generated drive").click()

@@ -15,7 +15,7 @@ from demo_site import DESKTOP, PHONE, Visit, browser, site, street, visit
 from PIL import Image
 
 __all__ = ["browser", "site", "street", "visit"]
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 Open = Callable[..., Visit]
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cfcontra.serve.video import write_video
 
 __all__ = ["browser", "site", "visit"]
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 Open = Callable[..., Visit]
 SHOWN = "Number(document.querySelector('[data-figure=frames]').textContent)"
 
@@ -137,6 +137,10 @@ def test_the_camera_is_segmented_live(visit: Open) -> None:
     page.wait_for_function(f"before => {drawn} !== before", arg=before)
     page.get_by_role("button", name="Stop").click()
     page.wait_for_selector("cf-live[data-state=stopped]")
+    page.get_by_role("button", name="Start camera").click()
+    page.wait_for_function(f"{SHOWN} >= 1")
+    visited.open_tab("Model card")  # a camera that nobody sees is switched off
+    page.wait_for_selector("cf-live[data-state=stopped]", state="attached")
     stopped = page.evaluate(SHOWN)
     page.wait_for_timeout(500)
     assert page.evaluate(SHOWN) == stopped
@@ -168,6 +172,7 @@ def test_a_slow_model_is_shown_the_newest_frame_and_never_a_queue(visit: Open) -
     page.unroute_all(behavior="ignoreErrors")
 
 
+@pytest.mark.slow
 def test_a_busy_server_is_waited_for(visit: Open) -> None:
     visited = visit()
     page = visited.page

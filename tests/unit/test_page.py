@@ -31,6 +31,7 @@ from cfcontra.serve.web.page.answers import Answer, compare_html
 from cfcontra.serve.web.page.card import card_html
 from cfcontra.serve.web.page.chart import areas_legend, areas_svg
 from cfcontra.serve.web.page.disagreement import difference_map, disagreement
+from cfcontra.serve.web.page.header import model_html
 from cfcontra.serve.web.page.parts import error_html, one_block
 from cfcontra.serve.web.page.picture import PictureTab
 from cfcontra.serve.web.page.predict import predict, read_upload
@@ -391,6 +392,13 @@ def test_the_card_shows_the_record_and_trusts_none_of_it() -> None:
         assert text in card, text
     assert "<b>cfcontra" not in card
     assert "deep/in" not in card
+
+
+def test_a_note_in_the_file_is_shown_and_trusted_no_more_than_the_rest() -> None:
+    assert "note" not in model_html(served(HalvesBackend()))
+    html = model_html(served(HalvesBackend({"note": "only <i>a</i> stand-in"})))
+    assert 'data-model="model.onnx"' in html
+    assert "only &lt;i&gt;a&lt;/i&gt; stand-in" in html
 
 
 def test_a_card_of_odd_metadata_leaves_out_what_it_cannot_read() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from ..models import ServedModel
+
 
 def header_html() -> str:
     """Name, what this is, the way to the API, and the button between light and dark."""
@@ -18,6 +20,8 @@ def header_html() -> str:
 </header>"""
 
 
-def model_html(name: str) -> str:
-    """Which model is chosen, for the scripts of the page."""
-    return f'<span data-model="{escape(name)}" hidden></span>'
+def model_html(model: ServedModel) -> str:
+    """Which model is chosen, for the scripts of the page, and the note that its file carries."""
+    note = model.metadata.training.get("note")
+    shown = f'<p class="note" role="note">{escape(note)}</p>' if isinstance(note, str) else ""
+    return f'<span data-model="{escape(model.name)}" hidden></span>{shown}'

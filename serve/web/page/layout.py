@@ -37,7 +37,7 @@ def build_page(state: ServerState) -> gr.Blocks:
                 visible=len(models) > 1,
                 elem_classes="chooser",
             )
-        in_use = markup(model_html(first), elem_classes="in-use")
+        in_use = markup(model_html(models.default), elem_classes="in-use")
         with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Picture"):
                 PictureTab(state).build(page, chooser)
@@ -50,7 +50,7 @@ def build_page(state: ServerState) -> gr.Blocks:
             with gr.Tab("Model card"):
                 card = markup(card_html(models.default))
         chooser.change(
-            lambda name: (model_html(name), card_html(models[name])),
+            lambda name: (model_html(models[name]), card_html(models[name])),
             [chooser],
             [in_use, card],
             show_progress="hidden",

@@ -2,6 +2,8 @@
 
 class Blend extends HTMLElement {
   connectedCallback() {
+    if (this.wired) return;
+    this.wired = true;
     const range = this.querySelector("input[type=range]");
     if (!range) return;
     const show = () => {

@@ -2,6 +2,8 @@
 
 class Film extends HTMLElement {
   connectedCallback() {
+    if (this.wired) return;
+    this.wired = true;
     const video = this.querySelector("video");
     const chart = this.querySelector("svg.areas");
     if (!video || !chart) return;

@@ -11,6 +11,9 @@ const REMEMBERED = 20; // frames that the rate is taken over
 
 class Live extends HTMLElement {
   connectedCallback() {
+    this.hide = () => document.hidden && this.stop();
+    document.addEventListener("visibilitychange", this.hide);
+    if (this.video) return; // only moved to another place of the page
     this.video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
     this.canvas = this.querySelector("canvas");
     this.frame = document.createElement("canvas");
@@ -23,8 +26,6 @@ class Live extends HTMLElement {
     this.stopButton.addEventListener("click", () => this.stop());
     this.cameras.addEventListener("change", () => this.start());
     this.opacity.addEventListener("input", () => this.draw());
-    this.hide = () => document.hidden && this.stop();
-    document.addEventListener("visibilitychange", this.hide);
   }
 
   disconnectedCallback() {

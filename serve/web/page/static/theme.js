@@ -4,6 +4,8 @@ const KEY = "cfcontra-theme";
 
 class Theme extends HTMLElement {
   connectedCallback() {
+    if (this.wired) return; // only moved to another place of the page
+    this.wired = true;
     const kept = localStorage.getItem(KEY);
     if (kept) this.set(kept === "dark");
     const button = this.querySelector("button");

@@ -11,6 +11,7 @@ const chosen = { opacity: 60, divider: 500, show: "classes", hidden: new Set() }
 
 class Viewer extends HTMLElement {
   async connectedCallback() {
+    if (this.result) return; // only moved to another place of the page
     const result = JSON.parse(this.dataset.result);
     this.removeAttribute("data-result");
     this.result = result;
