@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +60,17 @@ class TorchBackend(Backend):
         self._network: Callable[[Tensor], tuple[Tensor, Tensor]] = LogitsAndFeatures(self._model)
         if mode == "compiled":
             self._network = self._compiled()
+        elif self._device.type == "cuda":
+            self.streams = 2  # one copies while the other computes
+        self._local = threading.local()
+
+    def _stream(self) -> AbstractContextManager[object]:
+        """A CUDA stream of this thread's own, so that calls of several threads overlap."""
+        if self.streams == 1:
+            return nullcontext()
+        if not hasattr(self._local, "stream"):
+            self._local.stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        return torch.cuda.stream(self._local.stream)
 
     @classmethod
     def open(
@@ -90,8 +103,13 @@ class TorchBackend(Backend):
 
     @torch.inference_mode()
     def _run(self, frames: NDArray[np.uint8]) -> Prediction:
+        with self._stream():
+            return self._answer(frames)
+
+    def _answer(self, frames: NDArray[np.uint8]) -> Prediction:
         height, width = frames.shape[1:3]
-        images = torch.from_numpy(frames).to(self._device)
+        # Does not block where the frames lie in pinned memory; fetching the answer does.
+        images = torch.from_numpy(frames).to(self._device, non_blocking=True)
         preprocessing = self.metadata.preprocessing
         logits, features = self._ask(letterbox(images, preprocessing))
         scaled = preprocessing.scaled_size(height, width)

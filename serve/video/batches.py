@@ -38,9 +38,18 @@ class Batcher:
         size: frames in one inference.
         every: the model is asked about every how manieth frame, and about the first.
         live: whether each frame goes on at once.
+        pinned: whether the buffers lie in memory that a CUDA device copies from by itself.
     """
 
-    def __init__(self, form: VideoFormat, size: int, every: int = 1, live: bool = False) -> None:
+    def __init__(
+        self,
+        form: VideoFormat,
+        size: int,
+        every: int = 1,
+        live: bool = False,
+        pinned: bool = False,
+    ) -> None:
+        self._pinned = pinned
         self._shape = (size, form.height, form.width, 3)
         self._every, self._live = every, live
         self._free: list[NDArray[np.uint8]] = []
@@ -75,4 +84,12 @@ class Batcher:
 
     def _buffer(self) -> NDArray[np.uint8]:
         with self._lock:
-            return self._free.pop() if self._free else np.empty(self._shape, np.uint8)
+            if self._free:
+                return self._free.pop()
+        return _pinned(self._shape) if self._pinned else np.empty(self._shape, np.uint8)
+
+
+def _pinned(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    import torch
+
+    return np.asarray(torch.empty(shape, dtype=torch.uint8, pin_memory=True).numpy())

@@ -102,12 +102,15 @@ class Run:
         form = self.source.format
         live = self.source.live
         self._streams = Streams(self.backend, live)
-        self._batcher = Batcher(form, self.batch, self.every, live)
+        self._batcher = Batcher(
+            form, self.batch, self.every, live, pinned=self.backend.device.startswith("cuda")
+        )
         waiting = 1 if form.width * form.height * 3 * self.batch > _LARGE or live else _WAITING
         self._frames: Channel[Frame] = Channel(1 if live else 2 * self.batch, newest=live)
         self._batches: Channel[Batch] = Channel(waiting)
         self._predicted: Channel[tuple[Batch, Prediction | None]] = Channel(waiting)
         self._results = [Channel[Segmented | Checkpoint](waiting * self.batch) for _ in self.sinks]
+        self._drained = threading.Barrier(max(1, len(self.sinks)))
         workers = [
             Worker(f"write {sink.name}", lambda s=sink, c=results: self._write(s, c))  # type: ignore[misc]
             for sink, results in zip(self.sinks, self._results, strict=True)
@@ -123,6 +126,7 @@ class Run:
             self._work(workers)
         finally:
             self.source.interrupt()
+            self._drained.abort()
             for channel in self._channels():
                 channel.cancel()
             for worker in workers:
@@ -242,10 +246,12 @@ class Run:
                 else:
                     sink.write(item)
             if self.frames:
+                self._drained.wait()  # none gets its name while another may still fail
                 sink.finish()
-        except Cancelled:
+        except (Cancelled, threading.BrokenBarrierError):
             return
         except BaseException:
+            self._drained.abort()
             results.cancel()
             raise
 
