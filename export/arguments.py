@@ -161,6 +161,11 @@ def make_parser() -> Parser:
         "--certify-frames", type=int, default=8, metavar="N", help="how many (default: 8)"
     )
     parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="compare layer by layer, too, and name where the file departs from the checkpoint",
+    )
+    parser.add_argument(
         "--device",
         help="where the file runs while it is compared: auto, cpu, cuda or cuda:N (default: cpu; "
         "of an engine auto)",

@@ -24,6 +24,8 @@ from .frames import at_sizes
 from .tally import Tally
 from .worst_frames import WorstFrames
 
+_EXPLANATION = "explanation"  # of the record; too long to travel inside the file
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -145,7 +147,7 @@ class Certificate:
             "confidence_max": max(row.confidence_max for row in self.sizes),
             **({"frame_scores_max": round(max(scores), 6)} if scores else {}),
             "miou": self.miou,
-            **self.record,
+            **{name: value for name, value in self.record.items() if name != _EXPLANATION},
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -156,6 +158,7 @@ class Certificate:
             "sizes": [asdict(row) for row in self.sizes],
             "class_agreement": self.class_agreement,
             "worst": self.worst,
+            **{name: value for name, value in self.record.items() if name == _EXPLANATION},
         }
 
 

@@ -107,7 +107,18 @@ def _export(argv: list[str]) -> None:
         if found["refused"]:
             rows["tensorrt"] = f"would refuse {found['refused']} operators, such as "
             rows["tensorrt"] += f"{found['first'][0]}; --check tensorrt writes one that it takes"
-    for name in ("wrote", "in float", "agreement", "mIoU", "certificate", "tensorrt", "next"):
+    if found := certificate.record.get("explanation"):
+        rows["explained"] = found["said"]
+    for name in (
+        "wrote",
+        "in float",
+        "agreement",
+        "mIoU",
+        "certificate",
+        "tensorrt",
+        "explained",
+        "next",
+    ):
         if name in rows:
             console.print(f"{name:<12} {rows[name]}", markup=False, soft_wrap=True)
 
@@ -120,6 +131,7 @@ def _options(arguments: argparse.Namespace, progress: Callable[[str], None]) -> 
         "calibrate_frames": arguments.calibrate_frames,
         "activations": arguments.activations,
         "for_tensorrt": arguments.check == "tensorrt",
+        "explained": arguments.explain,
         "interface": Interface(
             arguments.outputs,
             arguments.size,

@@ -22,7 +22,8 @@ from cfcontra.visualize import encode_png
 
 from .calibration import calibration_images, network_inputs
 from .certificate import Certificate, certify
-from .frames import SYNTHETIC_SPECS, is_synthetic, load_frames
+from .explain import explain
+from .frames import SYNTHETIC_SPECS, at_sizes, is_synthetic, load_frames
 from .int8 import Activations
 from .onnx_file import build_file, describe, export_network
 from .precisions import THRESHOLDS, conversions
@@ -47,6 +48,7 @@ def export_model(
     activations: Activations | None = None,
     interface: Interface = Interface(),  # noqa: B008 - frozen
     for_tensorrt: bool = False,
+    explained: bool = False,
     device: str = "cpu",
     runtime: str = "onnxruntime",
     threads: int | None = None,
@@ -69,6 +71,7 @@ def export_model(
         activations: of int8, see `quantise`; None takes `uint8`, or `int8` for TensorRT.
         interface: what the file takes and gives.
         for_tensorrt: write what TensorRT takes by its documented rules, or nothing.
+        explained: compare layer by layer, too; the certificate or the error says what was found.
         device: where the exported file runs while it is certified.
         runtime: what runs it then, one of `RUNTIMES` for `.onnx`.
         threads: CPU threads, None for the runtimes' defaults.
@@ -138,7 +141,14 @@ def export_model(
             certificate = certify(reference, exported, samples, record, progress, limits, worst)
             if not certificate.failures():
                 break
-        require_passed(certificate, output, worst, checkpoint.metadata.label_space)
+        said = ""
+        if explained:
+            progress("comparing layer by layer")
+            frame = next(at_sizes(samples[:1], (1, 1), interface))[2][0]
+            found = explain(reference, file, network, frame, precision)
+            certificate.record["explanation"] = found.to_dict()
+            said = f" {found.sentence()}."
+        require_passed(certificate, output, worst, checkpoint.metadata.label_space, said)
         worst_path(output).unlink(missing_ok=True)  # of an earlier failure
         describe(file, replace(checkpoint.metadata, certificate=certificate.summary()))
         onnx_file.write_bytes(serialise(file))
@@ -232,8 +242,17 @@ def worst_path(output: Path) -> Path:
 
 
 def require_passed(
-    certificate: Certificate, output: Path, worst: WorstFrames, label_space: LabelSpace
+    certificate: Certificate,
+    output: Path,
+    worst: WorstFrames,
+    label_space: LabelSpace,
+    said: str = "",
 ) -> None:
+    """Raise a `CheckFailedError`, and draw the worst frames, where a limit does not hold.
+
+    Args:
+        said: what else is known of the failure.
+    """
     failures = certificate.failures()
     picture = worst_path(output)
     if failures:
@@ -242,5 +261,5 @@ def require_passed(
             f"{output}: not written, because the exported graph departs from the checkpoint: "
             f"{'; '.join(failures)}. Worst frame: "
             "{frame} at {size} ({agreement:.4%} agreement); ".format(**certificate.worst)
-            + f"{picture} shows where."
+            + f"{picture} shows where.{said}"
         )

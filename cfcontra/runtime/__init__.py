@@ -34,6 +34,11 @@ def half_runtime(path: Path, runtime: str = "auto") -> str:
         return name
     if f"{name}-bf16" in RUNTIMES:
         return f"{name}-bf16"
+    if path.suffix == ".engine":
+        raise InputError(
+            f"--half: an engine computes in its own precision. Build {path.name} again with "
+            "--precision fp16."
+        )
     if path.suffix == ".onnx":
         raise InputError(
             f"--half: onnxruntime computes in the precision of {path.name}. Export with "

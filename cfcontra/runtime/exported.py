@@ -63,17 +63,31 @@ class ExportedBackend(Backend):
             part = frames[start : start + batch]
             if len(part) < batch:
                 part = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
-            parts.append(self._infer(self.fed(part), names))
+            parts.append(self._infer(fed(part, self.metadata), names))
         if len(parts) == 1 and batch == len(frames):
             return parts[0]
         joined = [np.concatenate(found) for found in zip(*parts, strict=True)]
         return [found[: len(frames)] for found in joined]
 
-    def fed(self, frames: NDArray[np.uint8]) -> NDArray[np.generic]:
-        """Frames as the file takes them, see `Interface.frames`."""
-        if self.metadata.interface.embed_normalisation:
-            return frames
-        preprocessing = self.metadata.preprocessing
-        mean, std = (np.asarray(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
-        normalised = (frames.astype(np.float32) / np.float32(255.0) - mean) / std
-        return np.ascontiguousarray(normalised.transpose(0, 3, 1, 2))
+    def _shapes(self, frames: NDArray[np.generic]) -> dict[str, tuple[int, ...]]:
+        """Shapes of the outputs for frames as the file takes them."""
+        interface = self.metadata.interface
+        height, width = frames.shape[1:3] if interface.embed_normalisation else frames.shape[2:4]
+        count, size = len(frames), interface.mask_size(height, width)
+        shapes = {
+            "mask": (count, *size),
+            "confidence": (count, *size),
+            "frame_scores": (count, 3),
+            "probabilities": (count, self.metadata.label_space.num_classes, *size),
+        }
+        return {name: shapes[name] for name in interface.outputs}
+
+
+def fed(frames: NDArray[np.uint8], metadata: ModelMetadata) -> NDArray[np.generic]:
+    """Frames as a file takes them, see `Interface.frames`."""
+    if metadata.interface.embed_normalisation:
+        return frames
+    preprocessing = metadata.preprocessing
+    mean, std = (np.asarray(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
+    normalised = (frames.astype(np.float32) / np.float32(255.0) - mean) / std
+    return np.ascontiguousarray(normalised.transpose(0, 3, 1, 2))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from cfcontra.device import available_cores, resolve_device
 from cfcontra.errors import InputError, MissingDependencyError
 from cfcontra.onnx_content import read_metadata
-from cfcontra.runtime.exported import Arrays, ExportedBackend
+from cfcontra.runtime.exported import Arrays, ExportedBackend, fed
+from cfcontra.runtime.onnx_cuda import PROVIDER, DeviceBinding, why_no_cuda
 
 NETWORK_PREFIX = "network/"
 """Of the names of the network's own operators in an exported file."""
@@ -54,16 +55,16 @@ class OnnxBackend(ExportedBackend):
         self._providers: list[Any] = ["CPUExecutionProvider"]
         if wanted.type == "cuda":
             onnxruntime.preload_dlls()
-            self._providers.insert(0, ("CUDAExecutionProvider", {"device_id": wanted.index or 0}))
+            self._providers.insert(0, (PROVIDER, {"device_id": wanted.index or 0}))
         self._session = self._open()
         got = self._session.get_providers()
-        if wanted.type == "cuda" and got[0] != "CUDAExecutionProvider":
+        if wanted.type == "cuda" and got[0] != PROVIDER:
             raise MissingDependencyError(
-                f"--device {device}: onnxruntime {onnxruntime.__version__} could not start its "
-                "CUDA provider and would run on the CPU. Install the GPU build with its CUDA "
-                "libraries (pip install 'cfcontra[gpu]'), or use --device cpu."
+                f"--device {device}: onnxruntime could not start its CUDA provider and would run "
+                f"on the CPU: {why_no_cuda()}; or use --device cpu."
             )
         super().__init__(read_metadata(path))
+        self._binding = None if wanted.type == "cpu" else DeviceBinding(self._session, wanted)
         self.device = str(wanted)
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
 
@@ -83,11 +84,13 @@ class OnnxBackend(ExportedBackend):
         with tempfile.TemporaryDirectory(prefix="cfcontra-") as folder:
             session = self._open(Path(folder) / "profile")
             for _ in range(2):
-                session.run(self._predicted, {"frames": self.fed(frames)})
+                session.run(self._predicted, {"frames": fed(frames, self.metadata)})
             events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
         return _stages(events)
 
     def _infer(self, frames: NDArray[np.generic], names: Sequence[str]) -> Arrays:
+        if self._binding is not None:
+            return self._binding.run(frames, self._shapes(frames), names)
         found: Arrays = self._session.run([*names], {"frames": frames})
         return found
 

@@ -21,6 +21,8 @@ from cfcontra.export.onnx_file import export_network
 from cfcontra.interface import OUTPUTS, Interface
 from cfcontra.runtime import Backend, open_backend
 from cfcontra.runtime.averaged import AveragedBackend, Averaging
+from cfcontra.runtime.onnx_backend import OnnxBackend
+from cfcontra.runtime.onnx_cuda import DeviceBinding
 
 RUNTIMES = ("onnxruntime", "openvino")
 SIZE = (81, 107)
@@ -129,6 +131,21 @@ def test_it_is_fed_as_it_asks_and_agrees_with_the_checkpoint(
         assert np.abs(found.frame_scores - expected.frame_scores).max() <= 1e-4
     else:
         assert found.frame_scores is None
+
+
+def test_bound_memory_of_a_device_gives_the_same(made: Made) -> None:
+    """As on CUDA, where frames and masks stay on the device; here that is the CPU."""
+    backend = open_backend(made.file, "cpu", 1, "onnxruntime")
+    assert isinstance(backend, OnnxBackend)
+    expected = {}
+    for seed, count in ((0, 2), (1, 4), (2, 2)):  # memory is used again
+        batch = frames(count, made.interface.size or (90, 75), seed)
+        expected[seed] = backend.predict(batch)
+    backend._binding = DeviceBinding(backend._session, torch.device("cpu"))
+    for seed, count in ((0, 2), (1, 4), (2, 2)):
+        found = backend.predict(frames(count, made.interface.size or (90, 75), seed))
+        assert np.array_equal(found.mask, expected[seed].mask)
+        assert np.array_equal(found.confidence, expected[seed].confidence)
 
 
 def test_probabilities(backend: Backend, made: Made) -> None:

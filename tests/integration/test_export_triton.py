@@ -161,7 +161,7 @@ def test_what_is_there_is_replaced_whole_or_kept(
         (("--max-batch", "0"), "give 1 or more"),
         (("--batch", "2", "--max-batch", "2"), "takes no other"),
         (("--format", "onnx", "--name", "x"), "--name is for --format triton alone"),
-        (("--format", "onnx", "--max-batch", "2"), "--max-batch is for --format triton and tensorrt alone"),
+        (("--format", "onnx", "--max-batch", "2"), "for --format triton and tensorrt alone"),
     ],
 )
 def test_bad_arguments(

@@ -1,0 +1,191 @@
+"""Where an exported file departs from its checkpoint: stage by stage, and layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from cfcontra.datasets.base import Sample
+from cfcontra.onnx_content import serialise
+from cfcontra.runtime.exported import fed
+from cfcontra.runtime.onnx_backend import NETWORK_PREFIX
+from cfcontra.runtime.torch_backend import (
+    TorchBackend,
+    confidence_from_logits,
+    letterbox,
+    mask_from_logits,
+)
+
+from .graph import NETWORK_FEATURES, NETWORK_INPUT, NETWORK_OUTPUT
+
+_TOLERANCES = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.25}
+_KEPT = (NETWORK_INPUT, NETWORK_OUTPUT, NETWORK_FEATURES)  # names without the prefix
+_TOLD = 10
+
+
+@dataclass(frozen=True)
+class Departure:
+    """How far one value of the file is from what it should be.
+
+    Attributes:
+        name, operator: of the layer; of a stage its name and ``.
+        error: root mean square of the difference over that of the value; of masks the share of
+            pixels that differ.
+    """
+
+    name: str
+    operator: str
+    error: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where a file departs on one frame.
+
+    Attributes:
+        stages: `frame → input`, `network`, `logits → mask` and `logits → confidence`, each given
+            what the file itself had before.
+        layers: of the network in its order, against the same network in float32.
+        tolerance: error that the precision brings along.
+    """
+
+    stages: tuple[Departure, ...]
+    layers: tuple[Departure, ...]
+    tolerance: float
+
+    def first(self) -> Departure | None:
+        """The first layer beyond the tolerance."""
+        return next((row for row in self.layers if not row.error <= self.tolerance), None)
+
+    def sentence(self) -> str:
+        """What to look at, in words."""
+        found = [row for row in self.stages if not row.error <= _stage_limit(row, self.tolerance)]
+        parts = [f"{row.name} departs by {row.error:.2g}" for row in found]
+        first = self.first()
+        if first is not None:
+            jump, where = self._largest_jump()
+            parts.append(
+                f"the first layer beyond {self.tolerance:g} is {first.name} ({first.operator}, "
+                f"{first.error:.2g}), the largest step {where.name} ({where.operator}, +{jump:.2g})"
+            )
+        return "; ".join(parts) or "every stage and layer stays within what its precision brings"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Stages, and the layers that depart most."""
+        worst = sorted(self.layers, key=lambda row: -row.error)[:_TOLD]
+        return {
+            "tolerance": self.tolerance,
+            "stages": [asdict(row) for row in self.stages],
+            "worst_layers": [asdict(row) for row in worst],
+            "said": self.sentence(),
+        }
+
+    def _largest_jump(self) -> tuple[float, Departure]:
+        before, found = 0.0, []
+        for row in self.layers:
+            found.append((row.error - before, row))
+            before = row.error
+        return max(found, key=lambda pair: pair[0])
+
+
+def explain(
+    reference: TorchBackend,
+    file: onnx.ModelProto,
+    network: onnx.ModelProto,
+    sample: Sample,
+    precision: str,
+) -> Explanation:
+    """Run a file with all its values laid open, and compare them.
+
+    Args:
+        reference: the checkpoint.
+        file: the exported file.
+        network: its network in float32, as it was before the conversion.
+        sample: a frame, of a size that the file takes.
+        precision: of the file.
+    """
+    metadata = reference.metadata
+    batch = np.repeat(sample.image[None], metadata.interface.batch or 1, axis=0)
+    operators = {node.output[0]: node.op_type for node in network.graph.node}
+    names = [_name_in_file(name) for name in operators]
+    values = _opened(file, [NETWORK_INPUT, *names], {"frames": fed(batch, metadata)})
+    expected_images = letterbox(torch.from_numpy(batch), metadata.preprocessing).contiguous()
+    images = values[NETWORK_INPUT].astype(np.float32)
+    should = _opened(network, [*operators], {NETWORK_INPUT: images})
+    with torch.inference_mode():
+        expected = reference.network(torch.from_numpy(images)).float().numpy()
+    layers = tuple(
+        Departure(name, operator, _error(values[own], should[name]))
+        for (name, operator), own in zip(operators.items(), names, strict=True)
+        if own in values and name in should and np.issubdtype(should[name].dtype, np.floating)
+    )
+    stages = (
+        Departure("frame → input", "", _error(images, expected_images.numpy())),
+        Departure("network", "", _error(values[NETWORK_OUTPUT], expected)),
+        *_tail(reference, values, sample),
+    )
+    return Explanation(stages, layers, _TOLERANCES[precision])
+
+
+def _tail(
+    reference: TorchBackend, values: dict[str, NDArray[Any]], sample: Sample
+) -> Iterator[Departure]:
+    """What the file makes of its own logits."""
+    metadata = reference.metadata
+    height, width = sample.image.shape[:2]
+    shape = (
+        metadata.preprocessing.work_size,
+        metadata.preprocessing.scaled_size(height, width),
+        metadata.interface.mask_size(height, width),
+    )
+    logits = torch.from_numpy(values[NETWORK_OUTPUT].astype(np.float32))
+    mask = mask_from_logits(logits, *shape).numpy()
+    yield Departure("logits → mask", "", float(np.mean(mask != values["mask"])))
+    confidence = confidence_from_logits(logits, *shape).numpy()
+    yield Departure("logits → confidence", "", _error(values["confidence"], confidence))
+
+
+def _stage_limit(row: Departure, tolerance: float) -> float:
+    return {"network": tolerance, "logits → confidence": 5e-3}.get(row.name, 1e-3)
+
+
+def _name_in_file(name: str) -> str:
+    return name if name in _KEPT else NETWORK_PREFIX + name
+
+
+def _opened(
+    file: onnx.ModelProto, names: list[str], given: dict[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Values of these names and of all outputs; names that the file does not have are left out."""
+    import onnxruntime
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(file)
+    outputs = {output.name for output in copy.graph.output}
+    made = {name for node in copy.graph.node for name in node.output}
+    for name in dict.fromkeys(names):
+        if name in made - outputs:
+            copy.graph.output.add().name = name
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Fused operators have no values in between.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(
+        serialise(copy), options, providers=["CPUExecutionProvider"]
+    )
+    known = [output.name for output in session.get_outputs()]
+    return dict(zip(known, session.run(known, given), strict=True))
+
+
+def _error(found: NDArray[Any], expected: NDArray[Any]) -> float:
+    if found.shape != expected.shape:
+        return float("inf")
+    difference = found.astype(np.float64) - expected.astype(np.float64)
+    scale = float(np.sqrt(np.mean(np.square(expected.astype(np.float64)))))
+    return float(np.sqrt(np.mean(np.square(difference)))) / max(scale, 1e-12)

@@ -1,0 +1,43 @@
+"""What keeps onnxruntime's CUDA provider from loading is named, with what mends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime
+import pytest
+import torch
+
+from cfcontra.errors import MissingDependencyError
+from cfcontra.export.exporter import export_model
+from cfcontra.runtime import onnx_backend, open_backend
+from cfcontra.runtime.onnx_cuda import why_no_cuda
+
+
+def test_the_cpus_build_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    said = why_no_cuda()
+    assert "is the CPU's build" in said
+    assert "pip install 'onnxruntime-gpu[cuda,cudnn]'" in said
+
+
+def test_versions_and_command_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
+    monkeypatch.setattr(onnxruntime, "cuda_version", "13.0", raising=False)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    said = why_no_cuda()
+    assert "built for CUDA 13.0, torch for 12.8" in said and "preload_dlls()" in said
+    assert "pip install 'onnxruntime-gpu[cuda,cudnn]'" in said
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_session_that_would_run_on_the_cpu_is_refused(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider is asked of the session itself, whatever is listed as available."""
+    path = tmp_path / "model.onnx"
+    export_model(model_file, path, certify_specs=["streets:noon,size=64x96"], certify_frames=1)
+    monkeypatch.setattr(onnx_backend, "resolve_device", lambda name: torch.device("cuda", 0))
+    with pytest.raises(MissingDependencyError, match=r"would run on the CPU: .* --device cpu"):
+        open_backend(path, "cuda")
