@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cfcontra.command import Parser, console, set_up_logging
-from cfcontra.errors import InputError
+from cfcontra.command import Parser, console, notes, set_up_logging
 
 from .flags import add_settings, settings_from
 
@@ -20,7 +19,7 @@ def run_demo(argv: list[str]) -> None:
         nargs="*",
         metavar="MODEL",
         help="model.pt or exported .onnx, or NAME=FILE; several to choose from "
-        f"(default: {QUICKSTART_MODEL})",
+        f"(default: {QUICKSTART_MODEL}, else a stand-in that is made in seconds)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=7860, help="(default: 7860)")
@@ -31,12 +30,7 @@ def run_demo(argv: list[str]) -> None:
     set_up_logging(arguments)
     named: list[str] = arguments.models
     if not named:
-        if not QUICKSTART_MODEL.is_file():
-            raise InputError(
-                f"No model given, and there is no {QUICKSTART_MODEL} here. "
-                "Run cfcontra-quickstart first, or name a model: cfcontra-demo model.onnx"
-            )
-        named = [str(QUICKSTART_MODEL)]
+        named = [_without_a_model()]
 
     from .log import log_requests
     from .models import Models, name_models, open_model
@@ -62,3 +56,17 @@ def run_demo(argv: list[str]) -> None:
     if settings.log is not None and not arguments.quiet:
         log_requests(settings.log)
     serve(models, settings, claimed, lambda url: console.print(f"open {url}   (Ctrl-C ends it)"))
+
+
+def _without_a_model() -> str:
+    """What to serve when nothing was named: the quickstart's model, else a stand-in."""
+    if QUICKSTART_MODEL.is_file():
+        return str(QUICKSTART_MODEL)
+    from .stand_in import NOTE, make_stand_in, stand_in_file
+
+    file = stand_in_file()
+    if not file.is_file():
+        notes.print("fitting a stand-in for the model …")
+        make_stand_in(file)
+    notes.print(NOTE, style="yellow", soft_wrap=True)
+    return f"stand-in={file}"

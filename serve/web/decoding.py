@@ -16,6 +16,7 @@ from .settings import Limits
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF")
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError)
+_SCAN, _MAX_SCANS = b"\xff\xda", 100
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -43,6 +44,7 @@ def read_picture(
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(source, formats=FORMATS) as opened:
+                _check_scans(opened, source)
                 if opened.width * opened.height > max_pixels:
                     raise _too_many(max_pixels)
                 return _upright_rgb(opened)
@@ -54,17 +56,43 @@ def read_picture(
         ) from error
 
 
-def picture_size(source: BinaryIO) -> tuple[int, int] | None:
-    """Width and height by the header, before it is turned upright; None if there is none."""
+def picture_pixels(source: BinaryIO, max_pixels: int) -> int | None:
+    """Pixels by the header; None if it is no picture's.
+
+    Raises:
+        TooManyPixelsError: more than the limit.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(source, formats=FORMATS) as opened:
-                return opened.size
-    except (Image.DecompressionBombError, *_BROKEN):
+                pixels = opened.width * opened.height
+    except Image.DecompressionBombError:
+        raise _too_many(max_pixels) from None
+    except _BROKEN:
         return None
     finally:
         source.seek(0)
+    if pixels > max_pixels:
+        raise _too_many(max_pixels)
+    return pixels
+
+
+def _check_scans(opened: Image.Image, source: Path | BinaryIO) -> None:
+    """Refuse a JPEG of many scans: each is a pass over all pixels, and costs few bytes."""
+    if opened.format not in ("JPEG", "MPO"):
+        return
+    data = source.read_bytes() if isinstance(source, Path) else _all_of(source)
+    if data.count(_SCAN) > _MAX_SCANS:
+        raise InputError(f"A JPEG of more than {_MAX_SCANS} scans is not taken. Save it again.")
+
+
+def _all_of(source: BinaryIO) -> bytes:
+    position = source.tell()
+    source.seek(0)
+    data = source.read()
+    source.seek(position)
+    return data
 
 
 def _upright_rgb(opened: Image.Image) -> NDArray[np.uint8]:

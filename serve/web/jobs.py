@@ -166,8 +166,8 @@ class Jobs:
         except StoppedError:
             self._end(job, JobState.CANCELLED)
         except CfcontraError as error:
-            # Its own name is all the visitor knows of the file.
-            job.error = str(error).replace(str(source), "the video")
+            # No folder of the server's shows.
+            job.error = str(error).replace(str(source), "the video").replace(f"{job.folder}/", "")
             self._end(job, JobState.FAILED)
         except Exception:  # noqa: BLE001 - whatever it is, other jobs go on
             _LOG.exception("job %s failed", job.id)

@@ -18,7 +18,7 @@ _GET = re.compile(
         queue/data | queue/status | upload_progress | startup-events | app_id | theme\.css
         | heartbeat/\w+
         | stream/[\w-]+/[\w-]+/\d+/(playlist\.m3u8 | playlist-file | [\w-]+\.(ts|aac))
-        | file=(?!https?:).+
+        | file=(?![A-Za-z][A-Za-z0-9+.-]*:).+
     )""",
     re.VERBOSE,
 )

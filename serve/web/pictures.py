@@ -18,7 +18,7 @@ from cfcontra.errors import InputError
 from cfcontra.runtime import Prediction
 
 from .batcher import Busy
-from .decoding import TooManyPixelsError, picture_size, read_picture
+from .decoding import TooManyPixelsError, picture_pixels, read_picture
 from .models import ServedModel
 from .problems import Problem, busy
 from .settings import Limits
@@ -86,17 +86,12 @@ class Pictures:
             raise Problem(422, str(error)) from None
 
     async def _segment(self, data: bytes, model: ServedModel, finish: Finish[T]) -> T:
-        size = await self._in_thread(picture_size, io.BytesIO(data))
-        if size is None:
+        most = self._limits.image_pixels
+        pixels = await self._in_thread(picture_pixels, io.BytesIO(data), most)
+        if pixels is None:
             raise Problem(415, "This is not a picture that can be read. JPEG, PNG and WebP work.")
-        pixels = size[0] * size[1]
-        if pixels > self._limits.image_pixels:
-            raise TooManyPixelsError(
-                f"The picture has {pixels / 1e6:.0f} megapixels; up to "
-                f"{self._limits.image_pixels / 1e6:g} are taken here."
-            )
         async with self._budget.take(pixels):
-            image = await self._in_thread(read_picture, io.BytesIO(data), self._limits.image_pixels)
+            image = await self._in_thread(read_picture, io.BytesIO(data), most)
             future = model.submit(image[None], alone=self._inside <= 1)
             prediction = await asyncio.wrap_future(future)
             return await self._in_thread(finish, image, prediction)

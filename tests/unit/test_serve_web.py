@@ -14,7 +14,7 @@ from PIL import Image
 from cfcontra.errors import InputError
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.serve.cli import demo
-from cfcontra.serve.web.models import short_names
+from cfcontra.serve.web.models import name_models, short_names
 from cfcontra.serve.web.server import claim_port
 
 SPACE = LABEL_SPACES["camvid11"]
@@ -94,12 +94,36 @@ def test_huge_pictures_are_refused_before_they_are_decoded(
 # Command
 
 
-def test_without_a_model_the_demo_says_what_to_do(
+def test_without_a_model_there_is_a_stand_in_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cfcontra.runtime import open_backend
+    from cfcontra.serve.web import stand_in
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(stand_in, "_STEPS", 2)
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # so that it ends before it serves
+        port = str(taken.getsockname()[1])
+        assert demo(["--port", port]) == 2
+        assert "No model given: this is a stand-in" in " ".join(capsys.readouterr().err.split())
+        file = stand_in.stand_in_file()
+        made = file.stat().st_mtime_ns
+        assert demo(["--port", port]) == 2
+        assert file.stat().st_mtime_ns == made
+    backend = open_backend(file)
+    assert backend.metadata.training["method"] == "stand-in"
+    assert backend.predict(np.zeros((1, 40, 60, 3), np.uint8)).mask.shape == (1, 40, 60)
+
+
+def test_the_quickstarts_model_comes_before_the_stand_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert demo([]) == 2
-    assert "Run cfcontra-quickstart first, or name a model" in capsys.readouterr().err
+    (tmp_path / "runs/quickstart").mkdir(parents=True)
+    (tmp_path / "runs/quickstart/model.onnx").write_bytes(b"not one")
+    assert demo(["--port", "0"]) == 2
+    assert "model.onnx" in capsys.readouterr().err
 
 
 def test_a_taken_port_is_named(
@@ -138,3 +162,19 @@ def test_addresses_that_cannot_be_bound_are_refused(host: str, port: int, messag
 )
 def test_models_are_named_without_their_folders(paths: list[str], names: list[str]) -> None:
     assert short_names([Path(path) for path in paths]) == names
+
+
+def test_models_are_named_by_the_command_line(tmp_path: Path) -> None:
+    odd = tmp_path / "a=b.onnx"
+    odd.touch()
+    assert name_models(["day=/srv/x.onnx", "/srv/y.onnx", str(odd)]) == {
+        "day": Path("/srv/x.onnx"),
+        "y.onnx": Path("/srv/y.onnx"),
+        "a=b.onnx": odd,
+    }
+    with pytest.raises(InputError, match="Two models are called day"):
+        name_models(["day=a.onnx", "day=b.onnx"])
+    with pytest.raises(InputError, match=r"Two models are called m\.onnx"):
+        name_models(["m.onnx=a.onnx", "m.onnx"])
+    with pytest.raises(InputError, match="NAME=FILE"):
+        name_models(["=a.onnx"])

@@ -1,0 +1,184 @@
+"""Videos through REST: jobs from upload to result, and every way they can end."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from serving import Server, noise, running, wait_until
+
+from cfcontra.serve.video import write_video
+from cfcontra.serve.web.settings import Limits, Settings
+
+FRAMES = 12
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    write_video((noise(48, 64, seed) for seed in range(FRAMES)), path, Fraction(10))
+    return path.read_bytes()
+
+
+@contextmanager
+def serving(folder: Path, **limits: Any) -> Iterator[Server]:
+    with running(folder, Settings(replace(Limits(), **limits))) as server:
+        yield server
+
+
+def start(server: Server, film: bytes, path: str = "/v1/video") -> dict[str, Any]:
+    got = server.client.post(path, content=film, headers={"Content-Type": "video/mp4"})
+    assert got.status_code == 202, got.text
+    job: dict[str, Any] = got.json()
+    assert got.headers["location"] == f"/v1/jobs/{job['id']}"
+    return job
+
+
+def look(server: Server, job: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = server.client.get(f"/v1/jobs/{job['id']}").json()
+    return found
+
+
+def until(server: Server, job: dict[str, Any], state: str) -> dict[str, Any]:
+    wait_until(lambda: look(server, job)["state"] == state, 60)
+    return look(server, job)
+
+
+def files(server: Server) -> list[str]:
+    private = server.state.scratch.path
+    return [path.name for path in private.rglob("*") if path.is_file() and path.name != "in-use"]
+
+
+def test_a_video_becomes_a_video(tmp_path: Path, film: bytes) -> None:
+    with serving(tmp_path) as server:
+        job = start(server, film, "/v1/video?model=dusk&opacity=1")
+        assert (job["model"], job["expected"]) == ("dusk", FRAMES)
+        done = until(server, job, "done")
+        assert done["frames"] == FRAMES
+        assert done["created"] <= done["started"] <= done["finished"]
+        got = server.client.get(done["result"])
+        assert got.headers["content-type"] == "video/mp4"
+        with av.open(io.BytesIO(got.content)) as container:
+            assert sum(1 for _ in container.decode(video=0)) == FRAMES
+        part = server.client.get(done["result"], headers={"Range": "bytes=0-99"})
+        assert part.status_code == 206
+        assert part.content == got.content[:100]
+        assert files(server) == ["segmented.mp4"]  # the upload is gone
+        assert server.client.delete(f"/v1/jobs/{job['id']}").status_code == 204
+        assert files(server) == []
+        assert server.client.get(f"/v1/jobs/{job['id']}").status_code == 404
+
+
+def test_a_form_does_as_well(tmp_path: Path, film: bytes) -> None:
+    with serving(tmp_path) as server:
+        got = server.client.post("/v1/video", files={"file": ("a.mp4", film)})
+        assert got.status_code == 202
+        until(server, got.json(), "done")
+        assert server.client.post("/v1/video", files={"file": b""}).status_code == 400
+
+
+def test_a_running_job_and_a_waiting_one_are_cancelled_and_leave_nothing(
+    tmp_path: Path, film: bytes
+) -> None:
+    with serving(tmp_path) as server:
+        server.backend.open.clear()
+        job, next_job = start(server, film), start(server, film)
+        until(server, job, "running")
+        assert look(server, next_job)["state"] == "waiting"
+        refused = server.client.get(f"/v1/jobs/{job['id']}/result")
+        assert refused.status_code == 409
+        assert server.client.delete(f"/v1/jobs/{next_job['id']}").status_code == 204
+        server.backend.open.set()
+        assert server.client.delete(f"/v1/jobs/{job['id']}").status_code == 204
+        wait_until(lambda: files(server) == [])
+        assert list(server.state.scratch.folder("jobs").iterdir()) == []
+        until(server, start(server, film), "done")
+
+
+def test_only_so_many_videos_wait(tmp_path: Path, film: bytes) -> None:
+    with serving(tmp_path, waiting_jobs=1) as server:
+        server.backend.open.clear()
+        start(server, film)
+        start(server, film)
+        got = server.client.post("/v1/video", content=film)
+        assert got.status_code == 429
+        assert got.headers["retry-after"] == "30"
+        assert files(server).count("upload") == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "what"),
+    [
+        ({"video_frames": FRAMES - 1}, "up to 11 are allowed"),
+        ({"video_pixels": 48 * 64 - 1}, "64×48"),
+    ],
+)
+def test_videos_beyond_the_limits_are_refused_by_their_header(
+    tmp_path: Path, film: bytes, limits: dict[str, int], what: str
+) -> None:
+    with serving(tmp_path, **limits) as server:
+        got = server.client.post("/v1/video", content=film)
+        assert got.status_code == 422
+        assert what in got.json()["detail"]
+        assert files(server) == []
+
+
+def test_a_header_that_lies_about_its_frames_does_not_help(
+    tmp_path: Path, film: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cfcontra.serve.web import video_file
+
+    monkeypatch.setattr(video_file, "check_video", lambda path, limits: 1)
+    with serving(tmp_path, video_frames=4) as server:
+        failed = until(server, start(server, film), "failed")
+        assert "more than 4 frames" in failed["error"]
+        assert failed["frames"] < FRAMES
+        wait_until(lambda: files(server) == [])
+
+
+def test_a_job_that_takes_too_long_is_ended(tmp_path: Path, film: bytes) -> None:
+    with serving(tmp_path, job_seconds=0.0) as server:
+        failed = until(server, start(server, film), "failed")
+        assert "more than 0 seconds" in failed["error"]
+        wait_until(lambda: files(server) == [])
+
+
+def test_an_error_shows_no_folder_of_the_server(tmp_path: Path, film: bytes) -> None:
+    with serving(tmp_path) as server:
+        server.backend.error = RuntimeError(f"at {tmp_path}")
+        failed = until(server, start(server, film), "failed")
+        assert failed["error"] == "Something went wrong in the server."
+
+
+def test_results_are_deleted_when_their_time_is_over(tmp_path: Path, film: bytes) -> None:
+    with serving(tmp_path, kept_seconds=0) as server:
+        job = start(server, film)
+        wait_until(lambda: server.client.get(f"/v1/jobs/{job['id']}").status_code == 404, 60)
+        assert files(server) == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+        b"ffconcat version 1.0\nfile /etc/passwd\n",
+        b"v=0\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nm=video 5004 RTP/AVP 96\r\n",
+        b"<?xml version='1.0'?><MPD><Period/></MPD>",
+        b"x" * 5000,
+    ],
+    ids=["hls", "concat", "sdp", "dash", "junk"],
+)
+def test_files_that_name_other_files_are_no_videos(
+    tmp_path: Path, data: bytes, opened_files: list[str]
+) -> None:
+    with serving(tmp_path) as server:
+        assert server.client.post("/v1/video", content=data).status_code == 422
+        assert files(server) == []
+    assert "/etc/passwd" not in opened_files
