@@ -126,6 +126,7 @@ class Worker(threading.Thread):
     def __init__(self, name: str, work: Callable[[], None]) -> None:
         super().__init__(name=name)
         self._work = work
+        self._ended = threading.Event()
         self.error: BaseException | None = None
         self.seconds = self.cpu_seconds = 0.0
 
@@ -138,3 +139,12 @@ class Worker(threading.Thread):
         finally:
             self.seconds = time.perf_counter() - started
             self.cpu_seconds = time.thread_time()
+            self._ended.set()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the end of the work, as often as it takes.
+
+        Before Python 3.13 a `Thread.join` that Ctrl-C interrupts takes the thread for ended.
+        """
+        if self._ended.wait(timeout):
+            super().join(timeout)

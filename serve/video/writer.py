@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfcontra.errors import InputError, system_reason
-from cfcontra.files import atomic_path, describe_os_error, prepare_output
+from cfcontra.files import describe_os_error, prepare_output
 
 from .audio import AudioTrack
 from .codec import DEFAULT_CODEC, find_encoder
@@ -162,12 +162,16 @@ class VideoWriter:
         Raises:
             InputError: the disk is full or refuses.
         """
+        # In the folder that goes in any case, so that a process killed here leaves nothing else.
+        whole = self._work / f"{self.path.stem}-whole.mp4"
         try:
             self.cut()
             time_base = self._form.time_base
-            with atomic_path(self.path) as whole, self._refusals():
+            with self._refusals():
                 remux(self._segments, time_base, whole, audio, self._end * time_base)
+                whole.replace(self.path)
         finally:
+            whole.unlink(missing_ok=True)
             self.discard()
 
     def discard(self) -> None:

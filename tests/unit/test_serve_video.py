@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from fractions import Fraction
@@ -75,6 +76,25 @@ def test_cancelling_wakes_a_blocked_producer_and_a_blocked_consumer() -> None:
         worker.join(5)
         assert not worker.is_alive()
         assert isinstance(worker.error, Cancelled)
+
+
+def test_a_worker_is_waited_for_though_an_interrupt_came_while_it_was() -> None:
+    go_on = threading.Event()
+
+    def work() -> None:
+        go_on.wait(30)
+
+    worker = Worker("work", work)
+    worker.start()
+    here = threading.main_thread().ident
+    assert here is not None
+    threading.Timer(0.2, lambda: signal.pthread_kill(here, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        worker.join()
+    threading.Timer(0.2, go_on.set).start()
+    worker.join()
+    assert go_on.is_set()
+    assert not worker.is_alive()
 
 
 # Which file becomes which
