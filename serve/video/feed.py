@@ -69,14 +69,13 @@ class StreamFeed:
 
     def __init__(self, address: str, stall: float) -> None:
         self._shown, self._stall = redacted(address), stall
-        options = {"fflags": "nobuffer", "analyzeduration": _ANALYSED}
-        if address.lower().startswith("rtsp"):
-            options |= {"rtsp_flags": "prefer_tcp", "allowed_media_types": "video"}
-        try:
-            self._container = av.open(address, options=options, timeout=(_OPENING, stall))
-        except (av.FFmpegError, OSError, ValueError) as error:
-            # Not `from error`: its text holds the address with the password.
-            raise LostError(f"{self._shown}: {_reason(error)}.") from None
+        self._container = self._open(address, {"fflags": "nobuffer"})
+        length = self._container.duration
+        self.seconds = Fraction(length, av.time_base) if length and length > 0 else None
+        self.recorded = self.seconds is not None
+        if self.recorded:  # from its first frame on, not from where looking at it has ended
+            self._container.close()
+            self._container = self._open(address, {})
         try:
             self._stream = self._choose()
         except BaseException:
@@ -84,11 +83,18 @@ class StreamFeed:
             raise
         self._stream.thread_type = "SLICE"  # frame threads would each hold a picture back
         self.damaged = 0
-        length = self._container.duration
-        self.seconds = Fraction(length, av.time_base) if length and length > 0 else None
-        self.recorded = self.seconds is not None
         self.rate = _plausible(self._stream.average_rate or self._stream.guessed_rate)
         self.aspect = self._stream.sample_aspect_ratio or Fraction(1)
+
+    def _open(self, address: str, options: dict[str, str]) -> av.container.InputContainer:
+        options = {**options, "analyzeduration": _ANALYSED}
+        if address.lower().startswith("rtsp"):
+            options |= {"rtsp_flags": "prefer_tcp", "allowed_media_types": "video"}
+        try:
+            return av.open(address, options=options, timeout=(_OPENING, self._stall))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            # Not `from error`: its text holds the address with the password.
+            raise LostError(f"{self._shown}: {_reason(error)}.") from None
 
     def _choose(self) -> av.VideoStream:
         for stream in self._container.streams.video:
