@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .video.sources import SourceOptions
 
 _LOG = logging.getLogger(__name__)
-_STREAMS = 8  # frames in the model at the same time, at most: each takes memory
+STREAMS = 8
+"""Frames in the model at the same time, at most: each takes memory."""
 
 
 def run(argv: list[str]) -> None:
@@ -60,7 +61,11 @@ def run(argv: list[str]) -> None:
         if len(tasks) > 1:
             raise InputError(f"--output -: there are {len(tasks)} sources; name one.")
         tasks = [replace(tasks[0], outputs={})]
-    _Job(arguments, kinds, options, tasks).run()
+    job = SegmentJob(arguments, kinds, options, tasks)
+    if arguments.ray is None:
+        job.run()
+    else:
+        job.run_on_ray()
 
 
 def _source_options(arguments: argparse.Namespace) -> SourceOptions:
@@ -74,8 +79,15 @@ def _source_options(arguments: argparse.Namespace) -> SourceOptions:
     )
 
 
-class _Job:
-    """All that one call of the command does."""
+class SegmentJob:
+    """All that one call of the command does.
+
+    Args:
+        arguments: of the command.
+        kinds: of results.
+        options: how sources are read.
+        tasks: what to segment into what.
+    """
 
     def __init__(
         self,
@@ -89,6 +101,11 @@ class _Job:
         self._console = notes if arguments.output == "-" else console
 
     def run(self) -> None:
+        """Segment everything, one source after the other.
+
+        Raises:
+            CfcontraError: nothing could be started, or some of it failed.
+        """
         from .video.pipeline import StoppedError
         from .video.sources import open_source
 
@@ -99,7 +116,7 @@ class _Job:
         with ExitStack() as stack:
             opened = self._open_only(stack, tasks)
             live = any(task.found.live for task in tasks)
-            backend = _open_backend(self._arguments, 1 if live else _STREAMS)
+            backend = open_model(self._arguments, 1 if live else STREAMS)
             extras = stack.enter_context(JobExtras(self._arguments, backend))
             progress = self._progress(stack, tasks)
             for number, task in enumerate(tasks, start=1):
@@ -107,7 +124,7 @@ class _Job:
                     progress.begin(number, task.found.title)
                 try:
                     source = opened or open_source(task.found, self._options)
-                    self._segment(source, task, backend, extras, progress)
+                    self._say(self._segment(source, task, backend, extras, progress))
                 except StoppedError:
                     return
                 except CfcontraError as error:
@@ -124,9 +141,51 @@ class _Job:
                 finally:
                     if progress is not None:
                         progress.end()
-                failures.append(failure)
-                if len(self._tasks) > 1:
-                    notes.print(failure, style="red", markup=False, soft_wrap=True)
+                self._fail(failure, failures)
+        self._end(failures)
+
+    def run_on_ray(self) -> None:
+        """Segment everything, spread over a Ray cluster.
+
+        Raises:
+            CfcontraError: there is no cluster, or some of it failed.
+        """
+        from .ray_job import spread
+
+        tasks = [task for task in self._tasks if not self._is_done(task)]
+        failures: list[str] = []
+        for line, failure in spread(self._arguments, self._kinds, self._options, tasks):
+            if failure is None:
+                self._say(line)
+            else:
+                self._fail(failure, failures)
+        self._end(failures)
+
+    def run_one(self, backend: Backend) -> str:
+        """Segment the first source alone, without a word.
+
+        Returns:
+            what to say of it.
+
+        Raises:
+            CfcontraError: it failed.
+        """
+        from .video.sources import open_source
+
+        task = self._tasks[0]
+        with JobExtras(self._arguments, backend) as extras:
+            source = open_source(task.found, self._options)
+            return self._segment(source, task, backend, extras, None)
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    def _fail(self, failure: str, failures: list[str]) -> None:
+        failures.append(failure)
+        if len(self._tasks) > 1:
+            notes.print(failure, style="red", markup=False, soft_wrap=True)
+
+    def _end(self, failures: list[str]) -> None:
         if failures:
             raise InputError(_summary(failures, len(self._tasks)))
 
@@ -153,7 +212,7 @@ class _Job:
             return False
         if not outputs or WorkFolder.can_resume(work_path(outputs[0])):
             return False
-        self._console.print(f"{outputs[0]}: done already", markup=False, soft_wrap=True)
+        self._say(f"{outputs[0]}: done already")
         return True
 
     def _progress(self, stack: ExitStack, tasks: list[Task]) -> JobProgress | None:
@@ -172,7 +231,7 @@ class _Job:
         backend: Backend,
         job: JobExtras,
         progress: JobProgress | None,
-    ) -> None:
+    ) -> str:
         from .video.segment import segment
 
         arguments = self._arguments
@@ -203,7 +262,7 @@ class _Job:
             if words := extras.words():
                 notes.print(f"{task.found.name}{words}", markup=False, soft_wrap=True)
             raise
-        self._print(report, task, extras)
+        return self._line(report, task, extras)
 
     def _sinks(self, task: Task, extras: SourceExtras) -> list[Sink]:
         from .video.outputs import make_sinks, sink_for_standard_output
@@ -229,20 +288,19 @@ class _Job:
             **fingerprint(task.found, backend),
         }
 
-    def _print(self, report: VideoReport, task: Task, extras: SourceExtras) -> None:
+    def _line(self, report: VideoReport, task: Task, extras: SourceExtras) -> str:
         where = ", ".join(map(str, report.outputs)) or task.found.name
         resumed = f" ({report.resumed} of them before)" if report.resumed else ""
         every = self._arguments.every
         asked = f", the model asked about every {every} frames" if every > 1 else ""
-        self._console.print(
+        return (
             f"{where}: {report.frames} frames{resumed} in {report.seconds:.1f} s, "
-            f"{report.fps:.1f} fps{asked}{extras.words()}",
-            markup=False,
-            soft_wrap=True,
+            f"{report.fps:.1f} fps{asked}{extras.words()}"
         )
 
 
-def _open_backend(arguments: argparse.Namespace, streams: int) -> Backend:
+def open_model(arguments: argparse.Namespace, streams: int = STREAMS) -> Backend:
+    """The backend that the arguments ask for."""
     from cfcontra.runtime import half_runtime, open_backend
 
     runtime = arguments.runtime

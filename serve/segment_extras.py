@@ -37,6 +37,8 @@ def check_extras(arguments: argparse.Namespace) -> None:
     check_duration(arguments.duration)
     if arguments.budget is not None and arguments.hard_frames is None:
         raise InputError("--budget: is about --hard-frames; name a folder for them.")
+    if arguments.ray is not None:
+        _check_ray(arguments)
     if arguments.write != "none":
         return
     if not (arguments.hard_frames or arguments.show or arguments.preview is not None):
@@ -45,6 +47,22 @@ def check_extras(arguments: argparse.Namespace) -> None:
         )
     if arguments.output is not None:
         raise InputError("--write none: writes nothing to --output; leave one of them out.")
+
+
+def _check_ray(arguments: argparse.Namespace) -> None:
+    from .video.connect import is_live
+
+    here = {
+        "--show": arguments.show,
+        "--preview": arguments.preview is not None,
+        "--hard-frames": arguments.hard_frames is not None,
+        "--output -": arguments.output == "-",
+    }
+    for option, given in here.items():
+        if given:
+            raise InputError(f"--ray: {option} needs everything in one process; leave one out.")
+    if any(source == "-" or is_live(source) for source in arguments.sources):
+        raise InputError("--ray: spreads files; cameras, streams and standard input stay here.")
 
 
 class JobExtras:

@@ -52,6 +52,13 @@ def add_live_arguments(parser: Parser) -> None:
         metavar="K",
         help=f"how many of them, over all sources (default: {BUDGET})",
     )
+    many = parser.add_argument_group("many machines")
+    many.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="spread the sources over a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or "
+        "local for one on this machine",
+    )
 
 
 def _port(text: str) -> int:

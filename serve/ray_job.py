@@ -1,0 +1,219 @@
+"""`--ray`: the sources of a job spread over the machines of a Ray cluster."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cfcontra.errors import CfcontraError, InputError, MissingDependencyError, system_reason
+
+if TYPE_CHECKING:
+    from cfcontra.runtime import Backend
+
+    from .video.job import Task
+    from .video.sources import SourceOptions
+
+_LOG = logging.getLogger(__name__)
+_TRIES = 3  # more attempts at a source whose worker or machine has died
+_THREADS = 4  # of a source, unless --threads says otherwise or machines are smaller
+_GOODBYE = 60.0  # seconds for workers to complete their files in after Ctrl-C
+
+
+def spread(
+    arguments: argparse.Namespace,
+    kinds: tuple[str, ...],
+    options: SourceOptions,
+    tasks: list[Task],
+) -> Iterator[tuple[str, str | None]]:
+    """Segment each source in a Ray task; those that are through first come first.
+
+    A source whose worker dies is done again from its start, elsewhere if need be, over
+    whatever it left. Model, sources and outputs must be at the same paths on every machine.
+
+    Args:
+        arguments: of the command.
+        kinds: of results.
+        options: how sources are read.
+        tasks: what to segment into what.
+
+    Yields:
+        what to say of a source, and why it failed, None if it did not.
+
+    Raises:
+        InputError: there is no cluster at the address.
+        MissingDependencyError: Ray is not installed.
+    """
+    ready, refused = _prepared(tasks, arguments)
+    yield from (("", reason) for reason in refused)
+    if not ready:
+        return
+    ray = _connected(arguments.ray)
+    pending: dict[Any, Task] = {}
+    try:
+        work, arguments, options = _remote(ray, arguments, options)
+        for task in ready:
+            pending[work.remote(arguments, kinds, options, _absolute(task))] = task
+        while pending:
+            (done,), _ = ray.wait(list(pending), num_returns=1)
+            yield _outcome(ray, done, pending.pop(done))
+    finally:
+        _cancel(ray, list(pending))
+        ray.shutdown()
+
+
+def _prepared(tasks: list[Task], arguments: argparse.Namespace) -> tuple[list[Task], list[str]]:
+    """Tasks that may be started, and why the others may not.
+
+    Looked at here, as a worker cannot tell a file of yours from one that an attempt before it
+    has finished; workers overwrite.
+    """
+    ready: list[Task] = []
+    refused: list[str] = []
+    for task in tasks:
+        taken = [path for path in task.outputs.values() if path.exists()]
+        if taken and not (arguments.overwrite or arguments.resume):
+            refused.append(f"{taken[0]}: exists already. Use --overwrite to replace it.")
+        else:
+            ready.append(task)
+    return ready, refused
+
+
+def _connected(address: str) -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependencyError(
+            "--ray: Ray is not installed here. pip install 'cfcontra[ray]'"
+        ) from error
+    dashboard = False if address == "local" else None
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            include_dashboard=dashboard,
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = system_reason(error).strip().splitlines()[0]
+        raise InputError(
+            f"--ray {address}: no cluster can be reached there ({reason}). Start one with "
+            "'ray start --head' and give auto, HOST:PORT or ray://HOST:PORT; or use --ray local."
+        ) from error
+    return ray
+
+
+def _remote(
+    ray: Any, arguments: argparse.Namespace, options: SourceOptions
+) -> tuple[Any, argparse.Namespace, SourceOptions]:
+    """The function that workers run, with what one source takes, and its arguments."""
+    smallest = min(
+        (node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0
+    )
+    threads = arguments.threads or max(1, min(_THREADS, int(smallest)))
+    gpus = 0 if arguments.device == "cpu" else int(ray.cluster_resources().get("GPU", 0))
+    if arguments.device.startswith("cuda") and not gpus:
+        raise InputError(f"--device {arguments.device}: the Ray cluster has no GPU.")
+    sent = copy(arguments)
+    sent.model = arguments.model.absolute()
+    sent.threads, sent.overwrite = threads, not arguments.resume
+    sent.device = "cuda" if gpus else "cpu"  # the one that Ray gives the worker
+    work = ray.remote(
+        num_cpus=threads, num_gpus=1 if gpus else 0, max_retries=_TRIES, retry_exceptions=False
+    )(_segment_one)
+    return work, sent, replace(options, threads=threads)
+
+
+def _absolute(task: Task) -> Task:
+    found = replace(
+        task.found,
+        source=task.source.absolute(),
+        pictures=tuple(path.absolute() for path in task.found.pictures),
+    )
+    return replace(
+        task,
+        found=found,
+        outputs={kind: path.absolute() for kind, path in task.outputs.items()},
+    )
+
+
+def _segment_one(
+    arguments: argparse.Namespace,
+    kinds: tuple[str, ...],
+    options: SourceOptions,
+    task: Task,
+) -> tuple[str, str | None]:
+    """Runs in a worker. Faults of the source come back as text; only a worker's death raises."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from .segment_command import SegmentJob
+
+    try:
+        backend = _backend(
+            arguments.model,
+            arguments.device,
+            arguments.threads,
+            arguments.runtime,
+            arguments.half,
+            arguments.work_size,
+        )
+        return SegmentJob(arguments, kinds, options, [task]).run_one(backend), None
+    except CfcontraError as error:
+        return "", str(error)
+    except Exception as error:  # noqa: BLE001 - the other sources go on, as in one process
+        return "", f"{task.found.name}: {type(error).__name__}: {system_reason(error)}"
+
+
+@lru_cache(maxsize=1)
+def _backend(
+    model: Path,
+    device: str,
+    threads: int,
+    runtime: str,
+    half: bool,
+    work_size: tuple[int, int] | None,
+) -> Backend:
+    """Kept from one source to the next: Ray uses its workers again."""
+    from .segment_command import open_model
+
+    return open_model(
+        argparse.Namespace(
+            model=model,
+            device=device,
+            threads=threads,
+            runtime=runtime,
+            half=half,
+            work_size=work_size,
+        )
+    )
+
+
+def _outcome(ray: Any, done: Any, task: Task) -> tuple[str, str | None]:
+    try:
+        line, failure = ray.get(done)
+    except ray.exceptions.RayError as error:
+        _LOG.debug("%s", task.found.name, exc_info=True)
+        reason = type(error).__name__
+        return "", f"{task.found.name}: its worker died {_TRIES + 1} times ({reason})."
+    return _as_typed(line, task), None if failure is None else _as_typed(failure, task)
+
+
+def _as_typed(text: str, task: Task) -> str:
+    for path in (task.source, *task.outputs.values()):
+        text = text.replace(str(path.absolute()), str(path))
+    return text
+
+
+def _cancel(ray: Any, pending: list[Any]) -> None:
+    """Let workers complete what they have, as Ctrl-C does here."""
+    if not pending:
+        return
+    for reference in pending:
+        ray.cancel(reference)
+    ray.wait(pending, num_returns=len(pending), timeout=_GOODBYE)
