@@ -112,14 +112,19 @@ def test_an_interrupt_before_the_first_frame_leaves_nothing(drive: Path, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_real_signal_ends_the_command_with_130(
-    drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    drive: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
 ) -> None:
     class Interrupting(FaultyBackend):
         def _run(self, frames: NDArray[np.uint8]) -> Prediction:
             batches.append(len(frames))
             if len(batches) == 9:
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(number)
                 time.sleep(1)
             return super()._run(frames)
 
