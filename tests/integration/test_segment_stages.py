@@ -1,190 +1,203 @@
-"""A fault in each stage of the pipeline, and a stop from outside: no thread, no file is left."""
+"""A fault in every stage, and a slow one: no hang, no thread left, nothing half-written."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from video_clips import FRAMES, GreyBackend, image, make_clip, times_of
+from video_clips import GreyBackend, make_clip, times_of
 
+import cfcontra.runtime
 from cfcontra.errors import InputError
-from cfcontra.interface import Interface
 from cfcontra.runtime import Prediction
-from cfcontra.serve.video import Context, Frame, Segmented, Sink, StoppedError, segment_video
+from cfcontra.serve.cli import segment
+from cfcontra.serve.video import segment_video
+from cfcontra.serve.video.compose import Overlay
+from cfcontra.serve.video.mp4 import Mp4File
 from cfcontra.serve.video.reader import VideoReader
+from cfcontra.serve.video.shape import RgbConverter
+from cfcontra.serve.video.sink import Context, Segmented, Sink
 from cfcontra.serve.video.writer import VideoWriter
 
 pytestmark = pytest.mark.timeout(120)
+FRAMES = 60
+MIDDLE = 20
 
 
-@pytest.fixture
-def drive(tmp_path: Path) -> Path:
-    return make_clip(tmp_path / "in.mp4")
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("drive") / "drive.mp4"
+    return make_clip(path, times=[1001 * n for n in range(FRAMES)], audio="aac")
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(tmp_path: Path) -> Iterator[None]:
-    before = threading.active_count()
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
     yield
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
-class Breaking(VideoReader):
-    """A reader that fails in the middle."""
+class Streaming(GreyBackend):
+    streams = 3
 
-    def __iter__(self) -> Iterator[Frame]:
-        for frame in super().__iter__():
-            if frame.index == 10:
-                raise InputError("the disk is gone")
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch, owner: type, name: str, fault: BaseException
+) -> Callable[[], int]:
+    """Let a method raise when it is called for the n-th time; how often it was called."""
+    real, calls, lock = getattr(owner, name), [0], threading.Lock()
+
+    def method(*arguments: Any, **options: Any) -> Any:
+        with lock:
+            calls[0] += 1
+            now = calls[0] == MIDDLE
+        if now:
+            raise fault
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, method)
+    return lambda: calls[0]
+
+
+STAGES: dict[str, tuple[type, str]] = {
+    "prepare": (RgbConverter, "__call__"),
+    "infer": (GreyBackend, "_run"),
+    "overlay": (Overlay, "__call__"),
+    "encode": (VideoWriter, "write"),
+}
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("broken"), MemoryError("broken")], ids=repr)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_fault_in_any_stage_ends_the_run_and_leaves_nothing(
+    drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, fault: Exception
+) -> None:
+    calls = failing(monkeypatch, *STAGES[stage], fault)
+    with pytest.raises(type(fault), match="broken"):
+        segment_video(drive, tmp_path / "out.mp4", Streaming(), threads=1)
+    assert calls() >= MIDDLE
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_decoder_that_fails_in_the_middle_is_an_error_with_the_file_s_name(
+    drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = VideoReader._decode
+
+    def broken(self: VideoReader) -> Iterator[av.VideoFrame]:
+        for number, frame in enumerate(decode(self)):
+            if number == MIDDLE:
+                raise InputError(f"{self.name}: reading it failed (Input/output error).")
             yield frame
 
+    monkeypatch.setattr(VideoReader, "_decode", broken)
+    with pytest.raises(InputError, match=r"drive\.mp4: reading it failed"):
+        segment_video(drive, tmp_path / "out.mp4", Streaming(), threads=1)
+    assert list(tmp_path.iterdir()) == []
 
-class Recorder(Sink):
-    """Keeps what it was asked to do; may be slow or fail."""
 
-    name = "recorder"
+def test_an_encoder_that_refuses_in_the_middle_is_named(
+    drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = av.error.ExternalError(-542398533, "Generic error in an external library")
+    failing(monkeypatch, Mp4File, "mux", fault)
+    with pytest.raises(InputError, match=r"out\.mp4: encoding failed"):
+        segment_video(drive, tmp_path / "out.mp4", Streaming(), threads=1)
+    assert list(tmp_path.iterdir()) == []
 
-    def __init__(self, seconds: float = 0, fails_at: int | None = None) -> None:
-        self.calls: list[str] = []
-        self.frames: list[int] = []
-        self.results: list[Segmented] = []
-        self._seconds, self._fails_at = seconds, fails_at
+
+class SlowSink(Sink):
+    """Takes its time, and counts how far the model is ahead of it."""
+
+    name, output = "slow", None
+
+    def __init__(self, backend: GreyBackend, seconds: float) -> None:
+        self._backend, self._seconds = backend, seconds
+        self.written = self.ahead = 0
 
     def open(self, context: Context) -> None:
-        self.calls.append("open")
+        pass
 
     def write(self, result: Segmented) -> None:
         time.sleep(self._seconds)
-        if result.frame.index == self._fails_at:
-            raise InputError("recorder: full")
-        self.frames.append(result.frame.index)
-        self.results.append(result)
+        self.written += 1
+        self.ahead = max(self.ahead, sum(self._backend.batches) - self.written)
 
     def finish(self) -> None:
-        self.calls.append("finish")
+        pass
 
     def discard(self) -> None:
-        self.calls.append("discard")
+        pass
 
 
-def only_the_source(folder: Path) -> bool:
-    return [path.name for path in folder.iterdir()] == ["in.mp4"]
-
-
-def test_a_reader_that_fails_in_the_middle(drive: Path, tmp_path: Path) -> None:
-    sink = Recorder()
-    with pytest.raises(InputError, match="the disk is gone"):
-        segment_video(Breaking(drive), tmp_path / "out.mp4", GreyBackend(), sinks=[sink])
-    assert only_the_source(tmp_path)
-    assert sink.calls == ["open", "discard"]
-
-
-@pytest.mark.parametrize("at", [0, 9, FRAMES - 1])
-def test_a_sink_that_fails_ends_the_others(drive: Path, tmp_path: Path, at: int) -> None:
-    with pytest.raises(InputError, match="recorder: full"):
-        segment_video(drive, tmp_path / "out.mp4", GreyBackend(), sinks=[Recorder(fails_at=at)])
-    assert only_the_source(tmp_path)
-
-
-def test_an_encoder_that_fails_in_the_middle(
-    drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write = VideoWriter.write
-
-    def failing(self: VideoWriter, picture: object) -> None:
-        if self.frames == 7:
-            raise InputError("out.mp4: encoding failed")
-        write(self, picture)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(VideoWriter, "write", failing)
-    sink = Recorder()
-    with pytest.raises(InputError, match="encoding failed"):
-        segment_video(drive, tmp_path / "out.mp4", GreyBackend(), sinks=[sink])
-    assert only_the_source(tmp_path)
-    assert "finish" not in sink.calls
-
-
-def test_a_filter_or_observer_that_fails(drive: Path, tmp_path: Path) -> None:
-    def broken(result: Segmented) -> Segmented:
-        raise ValueError("filter")
-
-    for options in ({"filters": [broken]}, {"observers": [broken]}):
-        with pytest.raises(ValueError, match="filter"):
-            segment_video(drive, tmp_path / "out.mp4", GreyBackend(), **options)  # type: ignore[arg-type]
-        assert only_the_source(tmp_path)
-
-
-def test_a_slow_sink_loses_nothing(drive: Path, tmp_path: Path) -> None:
-    sink = Recorder(seconds=0.02)
-    report = segment_video(drive, tmp_path / "out.mp4", GreyBackend(), batch=3, sinks=[sink])
-    assert sink.frames == list(range(FRAMES))
-    assert sink.calls == ["open", "finish", "discard"]
-    assert times_of(tmp_path / "out.mp4") == times_of(drive)
-    assert report.frames == FRAMES
-    assert report.stages["write recorder"].busy > FRAMES * 0.02 * 0.9
-    assert report.stages["infer"].waiting > 0
-
-
-def test_filters_change_what_sinks_and_observers_see(drive: Path, tmp_path: Path) -> None:
-    def sky(result: Segmented) -> Segmented:
-        return replace(result, mask=np.zeros_like(result.mask))
-
-    sink, seen = Recorder(), list[int]()
-    segment_video(
-        drive,
-        tmp_path / "out.mp4",
-        GreyBackend(),
-        sinks=[sink],
-        filters=[sky],
-        observers=[lambda result: seen.append(int(result.mask.max()))],
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_slow_consumer_holds_the_others_back(drive: Path, tmp_path: Path, batch: int) -> None:
+    """What waits is bounded, whatever the length: the queues, and one frame in each hand."""
+    backend = Streaming()
+    slow = SlowSink(backend, 0.02)
+    report = segment_video(
+        drive, tmp_path / "out.mp4", backend, batch=batch, sinks=[slow], threads=1
     )
-    assert seen == [0] * FRAMES
-    assert all(result.mask.max() == 0 for result in sink.results)
+    assert report.frames == slow.written == FRAMES
+    assert times_of(tmp_path / "out.mp4") == times_of(drive)
+    assert slow.ahead <= (2 + 2 + backend.streams + 3) * batch
 
 
-@pytest.mark.parametrize("when", [0, 5])
-def test_stopping_leaves_nothing(drive: Path, tmp_path: Path, when: int) -> None:
-    stop = threading.Event()
-    if when == 0:
-        stop.set()
+def test_a_full_disk_is_said_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real file system of 300 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(disk)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        rng = np.random.default_rng(0)
 
-    def progress(done: int, expected: int | None) -> None:
-        if done == when:
-            stop.set()
+        def noise(number: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+            return rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
 
-    with pytest.raises(StoppedError):
-        segment_video(drive, tmp_path / "out.mp4", GreyBackend(), stop=stop, progress=progress)
-    assert only_the_source(tmp_path)
+        drive = make_clip(tmp_path / "noise.mp4", size=(256, 192), picture=noise)
+        monkeypatch.setattr(cfcontra.runtime, "open_backend", lambda *_, **__: GreyBackend())
+        output = disk / "out.mp4"
+        job = [str(drive), "--model", "m.onnx", "--output", str(output), "--opacity", "0.1"]
+        assert segment([*job, "--threads", "1"]) == 2
+        error = capsys.readouterr().err
+        assert f"error: {output}: no space left on the device." in error
+        assert "Traceback" not in error
+        assert not output.exists()
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
-class Coarse(GreyBackend):
-    """Gives one value for 4×4 pixels, as a file exported with a mask stride does."""
+class Interrupting(GreyBackend):
+    """Raises `KeyboardInterrupt` in the thread that calls it, several frames being under way."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.metadata = replace(self.metadata, interface=Interface(mask_stride=4))
+    streams = 3
 
     def _run(self, frames: NDArray[np.uint8]) -> Prediction:
-        fine = super()._run(frames)
-        return Prediction(fine.mask[:, ::4, ::4], fine.confidence[:, ::4, ::4])
+        if len(self.batches) == MIDDLE:
+            raise KeyboardInterrupt
+        return super()._run(frames)
 
 
-def test_a_coarse_mask_is_brought_to_the_frames_size(tmp_path: Path) -> None:
-    def columns(number: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-        picture = image(number, size)
-        picture[:] = (np.arange(size[0]) // 4 * 24 + 12)[None, :, None]
-        return picture
-
-    source = make_clip(tmp_path / "in.mkv", size=(37, 25), codec="ffv1", picture=columns)
-    sink = Recorder()
-    segment_video(source, tmp_path / "out.mp4", Coarse(), sinks=[sink])
-    expected = np.minimum(np.arange(37) // 4, 10)
-    for result in sink.results:
-        assert result.mask.shape == result.confidence.shape == (25, 37)
-        assert np.array_equal(result.mask[12], expected)
+def test_an_interrupt_among_several_streams_leaves_a_playable_file(
+    drive: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        segment_video(drive, tmp_path / "out.mp4", Interrupting(), threads=1)
+    found = times_of(tmp_path / "out.mp4")
+    assert MIDDLE - 3 <= len(found) <= MIDDLE
+    assert found == times_of(drive)[: len(found)]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
