@@ -98,7 +98,25 @@ def run(arguments: argparse.Namespace, folder: Path) -> None:
         print(f"| {precision} | {megabytes:.1f} | {certificate.agreement:.4%} | {found} |")
     if arguments.json:
         content = floors(by_case, certificates["int8"].miou)
+        content += file_sizes(folder)
         arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def file_sizes(folder: Path) -> list[dict[str, Any]]:
+    """Megabytes of each file, beside float32's."""
+    sizes = {name: (folder / f"{name}.onnx").stat().st_size / 1e6 for name in PRECISIONS}
+    return [
+        {
+            "name": f"{name}.onnx, size",
+            "value": size,
+            "unit": "MB",
+            "baseline": sizes["fp32"],
+            "ratio": sizes["fp32"] / size,
+            "floor": None,
+            "holds": True,
+        }
+        for name, size in sizes.items()
+    ]
 
 
 def set_work_size(path: Path, size: tuple[int, int]) -> None:

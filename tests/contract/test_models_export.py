@@ -17,6 +17,7 @@ from cfcontra.preprocessing import Preprocessing
 QUICK = {"light", "segformer-b0", "fpn-mobilenetv4"}
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "name",
     [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in sorted(MODELS)],
