@@ -85,6 +85,13 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
         "--resume", action="store_true", help="go on from the run's last checkpoint"
     )
     parser.add_argument("--no-report", action="store_true", help="write no report.html")
+    parser.add_argument(
+        "--logger",
+        action="append",
+        default=[],
+        choices=["wandb", "mlflow", "comet"],
+        help="log there too, beside CSV and TensorBoard; may be repeated",
+    )
     parser.add_device()
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="processes, one a GPU")
     parser.add_argument("--nodes", type=int, default=1, metavar="N", help="machines")
@@ -127,6 +134,7 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
             quiet=arguments.quiet,
             resume=arguments.resume,
             report=not arguments.no_report,
+            loggers=list(dict.fromkeys(arguments.logger)),
         )
     )
     if result is None:

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from cfcontra.datasets import SegmentationDataset
 
 from .averaging import WeightAverage
 from .data import PairedDomains, PairedLoading, loader_workers
+from .loggers import build_loggers
 from .module import AdaptationModule
 from .panels import Panels
 from .precision import choose_precision
@@ -80,7 +80,7 @@ def fit(
             accumulate_grad_batches=stage.optimizer.accumulate,
             plugins=[AtomicCheckpointIO()],
             callbacks=callbacks,
-            logger=_loggers(request),
+            logger=build_loggers(request.folder, request.loggers, request.about()),
             log_every_n_steps=min(10, max(1, stage.steps // 2)),
             enable_checkpointing=False,
             use_distributed_sampler=False,
@@ -99,11 +99,3 @@ def fit(
     if trainer.interrupted:
         raise KeyboardInterrupt
     return trainer
-
-
-def _loggers(request: RunRequest) -> list[Any]:
-    folder = request.folder
-    return [
-        CSVLogger(folder, name="", version="logs", flush_logs_every_n_steps=50),
-        TensorBoardLogger(folder, name="", version="logs"),
-    ]

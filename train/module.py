@@ -101,7 +101,7 @@ class AdaptationModule(LightningModule):
         if not bool(torch.isfinite(total)):
             raise InputError(_not_finite(batch.number, losses, batch))
         size = len(batch.source.images)
-        self.log("loss", total.detach(), prog_bar=True, batch_size=size)
+        self.log("loss/total", total.detach(), prog_bar=True, batch_size=size)
         detached = {f"loss/{name}": value.detach() for name, value in losses.items()}
         self.log_dict({**detached, **self.method.measures()}, batch_size=size)
         self._scale_before = self._loss_scale()

@@ -59,7 +59,7 @@ class StepProgress(Callback):
         self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
     ) -> None:
         figures = trainer.callback_metrics
-        status = f"loss {float(figures['loss']):.3f}"
+        status = f"loss {float(figures['loss/total']):.3f}"
         if "val/miou" in figures:
             status += f"  mIoU {100 * float(figures['val/miou']):.1f}"
         self._bar.update(self._task, completed=trainer.global_step, status=status)

@@ -27,6 +27,7 @@ class RunRequest:
         val: spec of labelled data that is scored for reporting only.
         init: `model.pt` to start from, or None for fresh weights.
         report: whether to write `report.html`.
+        loggers: tracking services beside CSV and TensorBoard.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class RunRequest:
     quiet: bool = False
     resume: bool = False
     report: bool = True
+    loggers: list[str] = field(default_factory=list)
 
     def threads_each(self, device: torch.device) -> int | None:
         """CPU threads of each process; None for one that has the machine to itself."""

@@ -32,6 +32,7 @@ from .class_statistics import RareClassSampler, class_weights, count_classes
 from .data import PairedDomains
 from .evaluate import evaluate_backend
 from .fitting import fit
+from .loggers import require_package
 from .module import AdaptationModule
 from .norm_statistics import estimate_statistics, mixed_batches
 from .processes import process_rank
@@ -71,6 +72,8 @@ def run(request: RunRequest) -> RunResult | None:
 def _run(request: RunRequest) -> RunResult | None:
     model_path = request.folder / "model.pt"
     prepare_output(model_path, request.overwrite)
+    for service in request.loggers:
+        require_package(service)
     recipe, stage = request.recipe, getattr(request.recipe, request.stage)
     done = read_progress(request.folder, request.about()) if request.resume else 0
     device = resolve_device(request.device)

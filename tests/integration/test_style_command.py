@@ -63,8 +63,8 @@ def test_a_style_is_trained_and_used(
     look = place / "runs" / "look"
     with (look / "logs" / "metrics.csv").open() as lines:
         rows = [*csv.DictReader(lines)]
-    assert {"loss", "loss/content", "loss/style", "loss/identity"} <= set(rows[0])
-    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert {"loss/total", "loss/content", "loss/style", "loss/identity"} <= set(rows[0])
+    assert float(rows[-1]["loss/total"]) < float(rows[0]["loss/total"])
     rows_of_three, columns = cv2.imread(str(look / "examples.png")).shape[:2]
     assert (rows_of_three, columns) == (2 * 32, 3 * 48)
     network = load_style(look / "style.pt")

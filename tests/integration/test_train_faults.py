@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import av
 import cv2
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers import CSVLogger
 
 from cfcontra.models.light import LightSegmenter
 from cfcontra.train import cli
@@ -161,3 +164,34 @@ def test_after_a_full_disk_the_run_goes_on_from_the_checkpoint_before(
         for run in ("whole", "ad")
     )
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_tracking_service_gets_the_figures(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert adapt("--logger", "wandb") == 2
+    assert "pip install wandb" in said(capsys)
+    assert not (place / "runs" / "ad").exists()
+    kept: list[CSVLogger] = []
+
+    def service(project: str, name: str, save_dir: str) -> CSVLogger:
+        assert (project, name) == ("cfcontra", "ad")
+        kept.append(CSVLogger(save_dir, name="", version="service"))
+        return kept[-1]
+
+    monkeypatch.setitem(sys.modules, "wandb", ModuleType("wandb"))
+    monkeypatch.setattr("lightning.pytorch.loggers.WandbLogger", service)
+    assert adapt("--logger", "wandb") == 0
+    own, its = (
+        (place / "runs" / "ad" / "logs" / part / "metrics.csv").read_text()
+        for part in ("", "service")
+    )
+    assert own == its
+    assert kept[0].experiment.hparams["recipe"]["adapt"]["method"] == "minent"
+
+    def refuse(**_: str) -> None:
+        raise RuntimeError("no key\nand more")
+
+    monkeypatch.setattr("lightning.pytorch.loggers.WandbLogger", refuse)
+    assert adapt("--logger", "wandb", "--overwrite") == 2
+    assert "--logger wandb: it did not start (no key)." in said(capsys)

@@ -70,7 +70,7 @@ class StyleModule(LightningModule):
         )
         if not bool(torch.isfinite(total)):
             raise InputError(f"Step {batch.number}: the loss is not finite. Lower --lr.")
-        self.log("loss", total.detach(), prog_bar=True, batch_size=len(source))
+        self.log("loss/total", total.detach(), prog_bar=True, batch_size=len(source))
         detached = {f"loss/{name}": value.detach() for name, value in losses.items()}
         self.log_dict(detached, batch_size=len(source))
         return total
