@@ -1,10 +1,9 @@
 r"""The demo's page as pictures for the docs, on generated streets.
 
-    python benchmarks/screenshots.py adapted=adapted.onnx source-only=source.pt \
-        --output docs/pictures
+    python benchmarks/screenshots.py streets=streets.pt camvid=camvid.onnx --output docs/pictures
 
-Writes demo-picture, -compare, -video, -card and -phone (dark) as JPEG. Needs playwright and
-Chromium.
+Writes demo-picture, -compare, -video, -card and -phone (dark) as JPEG; video and card are those of
+the second model. Needs playwright and Chromium.
 """
 
 from __future__ import annotations
@@ -39,12 +38,9 @@ def main() -> None:
         _shoot(page, arguments.output / "demo-picture.jpg")
         page.get_by_role("tab", name="Compare").click()
         page.wait_for_selector("cf-blend figure.differs")
-        share = page.inner_text("cf-blend .share")
-        page.get_by_role("tabpanel").get_by_role("button", name="Dusk", exact=True).click()
-        page.wait_for_function(
-            "share => document.querySelector('cf-blend .share')?.innerText !== share", arg=share
-        )
         _shoot(page, arguments.output / "demo-compare.jpg")
+        page.get_by_label("Model", exact=True).click()
+        page.get_by_role("option").nth(1).click()
         page.get_by_role("tab", name="Video").click()
         page.get_by_role("button", name="Try a generated drive").click()
         page.wait_for_function("document.querySelector('cf-film video')?.readyState >= 3")
@@ -85,7 +81,7 @@ def _demo(models: list[str]) -> Iterator[str]:
         yield found[0]
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(180)
 
 
 if __name__ == "__main__":

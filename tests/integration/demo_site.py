@@ -92,7 +92,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     assert found, line + (folder / "log").read_text()
     yield Site(found[0], files, process)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
+    assert process.wait(180) == 0
     assert [*files.glob("server-*")] == []
     assert "Traceback" not in (folder / "log").read_text()
 
