@@ -98,11 +98,12 @@ def _connected(address: str) -> Any:
         ray.init(
             address=address,
             log_to_driver=False,
-            logging_level=logging.ERROR,
+            logging_level=logging.CRITICAL,
             include_dashboard=dashboard,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = system_reason(error).strip().splitlines()[0]
+    except Exception as error:  # Ray raises plain ones, too
+        lines = system_reason(error).strip().splitlines() or [type(error).__name__]
+        reason = lines[0].rstrip(".")
         raise InputError(
             f"--ray {address}: no cluster can be reached there ({reason}). Start one with "
             "'ray start --head' and give auto, HOST:PORT or ray://HOST:PORT; or use --ray local."
