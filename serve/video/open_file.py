@@ -93,8 +93,9 @@ def _codec_of(source: Path | Pipe) -> str:
     """What FFmpeg says the codec is: PyAV does not name what it has no decoder for."""
     if not isinstance(source, Path):
         return ""
-    level = av.logging.get_level()
+    level, skip = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.WARNING)
+    av.logging.set_skip_repeated(False)  # or the next file is told what this one's codec is
     try:
         with av.logging.Capture() as log, av.open(f"file:{source}"):
             text = " ".join(message for _, _, message in log)
@@ -102,6 +103,7 @@ def _codec_of(source: Path | Pipe) -> str:
         return ""
     finally:
         av.logging.set_level(level)
+        av.logging.set_skip_repeated(skip)
     found = _DESCRIBED.search(text)
     names = [name for name in found.groups() if name not in (None, "none")] if found else []
     return f" ({', '.join(names)})" if names else ""

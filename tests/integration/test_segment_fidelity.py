@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from video_clips import GreyBackend, make_clip
 
+from cfcontra.errors import InputError
 from cfcontra.serve.video import segment_video
 
 pytestmark = pytest.mark.timeout(120)
@@ -236,3 +237,26 @@ def test_every_track_of_sound_is_kept(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert len(container.streams.audio) == 2
     assert packets(tmp_path / "out.mp4", 1) == packets(tmp_path / "out.mp4", 0) != []
+
+
+# What cannot be read
+
+
+def test_an_unknown_codec_is_named_for_every_file_that_has_it(tmp_path: Path) -> None:
+    """The same message twice in a row is one that FFmpeg does not repeat by itself."""
+    clip = make_clip(
+        tmp_path / "a.avi", codec="mpeg4", rate=Fraction(25), time_base=Fraction(1, 25)
+    )
+    unknown = tmp_path / "unknown.avi"
+    unknown.write_bytes(clip.read_bytes().replace(b"FMP4", b"QQQQ"))
+    for _ in range(3):
+        with pytest.raises(InputError, match=r"nothing here decodes its video codec \(QQQQ\)"):
+            segment_video(unknown, tmp_path / "out.mp4", GreyBackend())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4096, 2160)])
+def test_the_smallest_and_large_frames(tmp_path: Path, size: tuple[int, int]) -> None:
+    source = make_clip(tmp_path / "in.mkv", codec="ffv1", size=size, times=[0, 1001])
+    report = segment_video(source, tmp_path / "out.mp4", GreyBackend(), threads=1)
+    assert (report.size, report.frames) == (size, 2)
+    assert Facts.of(tmp_path / "out.mp4").size == (size[0] + size[0] % 2, size[1] + size[1] % 2)
