@@ -63,5 +63,5 @@ EXPOSE 7860
 # As Ctrl-C does: commands stop in order, and a half-written video stays playable.
 STOPSIGNAL SIGINT
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15m \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:7860/', timeout=4)"]
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:7860/ready', timeout=4)"]
 CMD ["sh", "-c", "[ -e runs/quickstart/model.onnx ] || cfcontra-quickstart || exit; exec cfcontra-demo --host 0.0.0.0 --port 7860"]
