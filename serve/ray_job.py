@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
+import socket
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import replace
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _TRIES = 3  # more attempts at a source whose worker or machine has died
 _THREADS = 4  # of a source, unless --threads says otherwise or machines are smaller
+_CONNECTING = 10.0  # seconds
 _GOODBYE = 60.0  # seconds for workers to complete their files in after Ctrl-C
 
 
@@ -95,6 +98,7 @@ def _connected(address: str) -> Any:
         ) from error
     dashboard = False if address == "local" else None
     try:
+        _knock(address)
         ray.init(
             address=address,
             log_to_driver=False,
@@ -109,6 +113,13 @@ def _connected(address: str) -> Any:
             "'ray start --head' and give auto, HOST:PORT or ray://HOST:PORT; or use --ray local."
         ) from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """Ray itself tries for minutes where nobody listens."""
+    place = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address)
+    if place is not None:
+        socket.create_connection((place[1], int(place[2])), timeout=_CONNECTING).close()
 
 
 def _remote(
