@@ -47,6 +47,9 @@ def begin(visited: Visit, path: Path) -> Any:
     """Choose a video and start it."""
     visited.open_tab("Video")
     panel = visited.page.get_by_role("tabpanel").filter(has_text="Segment")
+    # The tab is built when it is first opened; a program is quick enough to come before that.
+    panel.get_by_role("button", name="Segment", exact=True).wait_for()
+    visited.page.wait_for_timeout(1000)
     panel.locator("input[type=file]").set_input_files(path)
     panel.get_by_text(path.name).first.wait_for()
     visited.page.get_by_role("button", name="Segment", exact=True).click()
