@@ -46,7 +46,7 @@ class Timing:
         p50, p90, p99: milliseconds per call, of `repeats` calls.
         fps: frames per second at the median.
         ratio: how many times as fast as the plain loop on the same frames; None without one.
-        stages: milliseconds of preparing, network and mask, where the runtime tells.
+        stages: milliseconds of preparing, network, mask and transfer, where the runtime tells.
         memory: MiB that a process needs at most, with this model alone; None if not measured.
     """
 

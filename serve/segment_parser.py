@@ -27,7 +27,7 @@ def parser() -> Parser:
         help="video files, patterns, folders of videos or of pictures, a camera (0, /dev/video0), "
         "RTSP and HTTP streams, or - for standard input",
     )
-    parser.add_argument("--model", type=Path, required=True, help="a model.pt or an exported .onnx")
+    parser.add_argument("--model", type=Path, required=True, help="model.pt, .onnx or .engine")
     _add_results(parser)
     _add_speed(parser)
     add_live_arguments(parser)

@@ -49,8 +49,8 @@ def evaluate_command(argv: list[str]) -> None:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = Parser("eval", "Score a model (.pt or .onnx) on labelled data, or look at it without.")
-    parser.add_argument("model", type=Path, metavar="MODEL", help=".pt or .onnx")
+    parser = Parser("eval", "Score a model on labelled data, or look at it without labels.")
+    parser.add_argument("model", type=Path, metavar="MODEL", help=".pt, .onnx or .engine")
     parser.add_argument("--data", required=True, metavar="SPEC", help="frames to score it on")
     parser.add_argument(
         "--unlabelled", action="store_true", help="label-free scores; no label is opened"

@@ -112,7 +112,9 @@ class Backend(ABC):
         )
 
     def stages(self, frames: NDArray[np.uint8]) -> dict[str, float]:
-        """Seconds that `prepare`, `network` and `mask` take; empty where nothing tells them apart.
+        """Seconds that `prepare`, `network`, `mask` and, to and from a device, `transfer` take.
+
+        Empty where nothing tells them apart.
 
         Args:
             frames: RGB uint8 `[N, H, W, 3]`.

@@ -130,14 +130,22 @@ class TorchBackend(Backend):
         preprocessing = self.metadata.preprocessing
         shape = preprocessing.work_size, preprocessing.scaled_size(*size), size
         marks = [self._now()]
-        images = letterbox(torch.from_numpy(frames).to(self._device), preprocessing)
+        there = torch.from_numpy(frames).to(self._device)
+        marks.append(self._now())
+        images = letterbox(there, preprocessing)
         marks.append(self._now())
         logits = self._logits(images)
         marks.append(self._now())
-        mask_from_logits(logits, *shape).cpu()
-        confidence_from_logits(logits, *shape).cpu()
+        results = mask_from_logits(logits, *shape), confidence_from_logits(logits, *shape)
         marks.append(self._now())
-        return dict(zip(("prepare", "network", "mask"), np.diff(marks).tolist(), strict=True))
+        for result in results:
+            result.cpu()
+        marks.append(self._now())
+        to_device, prepare, network, mask, back = np.diff(marks).tolist()
+        stages = {"prepare": prepare, "network": network, "mask": mask}
+        if self._device.type != "cpu":
+            stages["transfer"] = to_device + back
+        return stages
 
     def _now(self) -> float:
         if self._device.type == "cuda":
