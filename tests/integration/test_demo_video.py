@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from demo_site import Site, Visit, browser, site, visit
+from demo_site import Site, Visit, browser, give_file, site, visit
 from numpy.typing import NDArray
 
 from cfcontra.serve.video import write_video
@@ -47,10 +47,7 @@ def begin(visited: Visit, path: Path) -> Any:
     """Choose a video and start it."""
     visited.open_tab("Video")
     panel = visited.page.get_by_role("tabpanel").filter(has_text="Segment")
-    # The tab is built when it is first opened; a program is quick enough to come before that.
-    panel.get_by_role("button", name="Segment", exact=True).wait_for()
-    visited.page.wait_for_timeout(1000)
-    panel.locator("input[type=file]").set_input_files(path)
+    give_file(visited.page, panel.locator("input[type=file]"), path)
     panel.get_by_text(path.name).first.wait_for()
     visited.page.get_by_role("button", name="Segment", exact=True).click()
     return visited.page
