@@ -137,7 +137,8 @@ def _print(found: list[Timing], arguments: argparse.Namespace) -> None:
     for size, batch in dict.fromkeys((timing.size, timing.batch) for timing in found):
         _line(f"\n{batch} × {size[0]}x{size[1]}")
         heads = f"{'p50':>8} {'p99':>8} {'fps':>8} {'× plain':>8} {'MiB':>6}"
-        _line(f"{'model':<{left}}  {'runtime':<{right}} {heads}  prepare + network + mask (+ transfer)")
+        heads += "  prepare + network + mask (+ transfer)"
+        _line(f"{'model':<{left}}  {'runtime':<{right}} {heads}")
         for name, runtime, timing in zip(names, runtimes, found, strict=True):
             if (timing.size, timing.batch) != (size, batch):
                 continue
