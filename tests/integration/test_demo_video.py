@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cfcontra.serve.video import write_video
 
 __all__ = ["browser", "site", "visit"]
-pytestmark = pytest.mark.timeout(480)
+pytestmark = [pytest.mark.timeout(480), pytest.mark.slow]
 Open = Callable[..., Visit]
 SHOWN = "Number(document.querySelector('[data-figure=frames]').textContent)"
 
