@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from copy import copy
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cfcontra.errors import CfcontraError, InputError, MissingDependencyError, system_reason
+
+from .segment_model import ModelChoice, open_model
 
 if TYPE_CHECKING:
     from cfcontra.runtime import Backend
@@ -77,12 +78,17 @@ def _prepared(tasks: list[Task], arguments: argparse.Namespace) -> tuple[list[Ta
     Looked at here, as a worker cannot tell a file of yours from one that an attempt before it
     has finished; workers overwrite.
     """
+    from .video.checks import refuse_existing
+
+    if arguments.overwrite or arguments.resume:
+        return tasks, []
     ready: list[Task] = []
     refused: list[str] = []
     for task in tasks:
-        taken = [path for path in task.outputs.values() if path.exists()]
-        if taken and not (arguments.overwrite or arguments.resume):
-            refused.append(f"{taken[0]}: exists already. Use --overwrite to replace it.")
+        try:
+            refuse_existing(task.outputs.values())
+        except InputError as error:
+            refused.append(str(error))
         else:
             ready.append(task)
     return ready, refused
@@ -167,14 +173,7 @@ def _segment_one(
     from .segment_command import SegmentJob
 
     try:
-        backend = _backend(
-            arguments.model,
-            arguments.device,
-            arguments.threads,
-            arguments.runtime,
-            arguments.half,
-            arguments.work_size,
-        )
+        backend = _backend(ModelChoice.of(arguments))
         return SegmentJob(arguments, kinds, options, [task]).run_one(backend), None
     except CfcontraError as error:
         return "", str(error)
@@ -183,27 +182,9 @@ def _segment_one(
 
 
 @lru_cache(maxsize=1)
-def _backend(
-    model: Path,
-    device: str,
-    threads: int,
-    runtime: str,
-    half: bool,
-    work_size: tuple[int, int] | None,
-) -> Backend:
+def _backend(choice: ModelChoice) -> Backend:
     """Kept from one source to the next: Ray uses its workers again."""
-    from .segment_command import open_model
-
-    return open_model(
-        argparse.Namespace(
-            model=model,
-            device=device,
-            threads=threads,
-            runtime=runtime,
-            half=half,
-            work_size=work_size,
-        )
-    )
+    return open_model(choice)
 
 
 def _outcome(ray: Any, done: Any, task: Task) -> tuple[str, str | None]:

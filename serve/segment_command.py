@@ -7,12 +7,13 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cfcontra.command import console, notes, set_up_logging
 from cfcontra.errors import CfcontraError, InputError, system_reason
 
 from .segment_extras import JobExtras, SourceExtras, check_extras
+from .segment_model import STREAMS, ModelChoice, open_model
 from .segment_parser import parser
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from .video.sources import SourceOptions
 
 _LOG = logging.getLogger(__name__)
-STREAMS = 8
-"""Frames in the model at the same time, at most: each takes memory."""
 
 
 def run(argv: list[str]) -> None:
@@ -38,10 +37,10 @@ def run(argv: list[str]) -> None:
     """
     arguments = parser().parse_intermixed_args(argv)
     set_up_logging(arguments)
+    from .video.checks import check_settings
     from .video.codec import find_encoder
     from .video.job import plan
     from .video.outputs import parse_kinds, unfit_for_standard_output
-    from .video.segment import check_settings
 
     check_settings(arguments.opacity, arguments.batch, arguments.every)
     check_extras(arguments)
@@ -116,7 +115,7 @@ class SegmentJob:
         with ExitStack() as stack:
             opened = self._open_only(stack, tasks)
             live = any(task.found.live for task in tasks)
-            backend = open_model(self._arguments, 1 if live else STREAMS)
+            backend = open_model(ModelChoice.of(self._arguments), 1 if live else STREAMS)
             extras = stack.enter_context(JobExtras(self._arguments, backend))
             progress = self._progress(stack, tasks)
             for number, task in enumerate(tasks, start=1):
@@ -191,7 +190,7 @@ class SegmentJob:
 
     def _open_only(self, stack: ExitStack, tasks: list[Task]) -> Source | None:
         """Open the one file there is before the model: what is wrong with it shows sooner."""
-        from .video.segment import refuse_existing
+        from .video.checks import refuse_existing
         from .video.sources import open_source
 
         if len(self._tasks) > 1 or tasks[0].found.live:
@@ -204,8 +203,7 @@ class SegmentJob:
 
     def _is_done(self, task: Task) -> bool:
         """Whether an earlier call has finished it, and `--resume` may pass it over."""
-        from .video.segment import work_path
-        from .video.work import WorkFolder
+        from .video.work import WorkFolder, work_path
 
         outputs = list(task.outputs.values())
         if not self._arguments.resume or not all(output.exists() for output in outputs):
@@ -275,7 +273,7 @@ class SegmentJob:
 
     def _settings(self, task: Task, backend: Backend) -> dict[str, object]:
         """What must not have changed for `--resume`, in the words of the command."""
-        from .video.segment import fingerprint
+        from .video.fingerprint import fingerprint
 
         arguments = self._arguments
         return {
@@ -297,25 +295,6 @@ class SegmentJob:
             f"{where}: {report.frames} frames{resumed} in {report.seconds:.1f} s, "
             f"{report.fps:.1f} fps{asked}{extras.words()}"
         )
-
-
-def open_model(arguments: argparse.Namespace, streams: int = STREAMS) -> Backend:
-    """The backend that the arguments ask for."""
-    from cfcontra.runtime import half_runtime, open_backend
-
-    runtime = arguments.runtime
-    if arguments.half:
-        runtime = half_runtime(arguments.model, runtime)
-    size = arguments.work_size
-    options: dict[str, Any] = {} if size is None else {"work_size": size}
-    return open_backend(
-        arguments.model,
-        arguments.device,
-        arguments.threads,
-        runtime,
-        streams=streams,
-        **options,
-    )
 
 
 def _summary(failures: list[str], tasks: int) -> str:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-
 from cfcontra.errors import InputError
-from cfcontra.files import prepare_output, prepare_output_folder
 from cfcontra.runtime import Backend
 
 from .checkpoint import Checkpoints
+from .checks import check_settings, prepare_result, refuse_source_as_output
 from .codec import DEFAULT_CODEC
-from .find import Found
 from .pipeline import MaskFilter, Observer, Progress, Run, Stage
 from .reader import VideoReader
 from .sink import Context, Sink
 from .source import Source
 from .video_sink import VideoSink
-from .work import WorkFolder
+from .work import WorkFolder, work_path
 
 _LOG = logging.getLogger(__name__)
 _GPU_BATCH, _GPU_PIXELS = 8, 8 * 1920 * 1080
@@ -163,7 +158,7 @@ def segment(
     outputs = tuple(sink.output for sink in sinks if sink.output is not None)
     with source:
         for output in outputs:
-            _prepare(output, overwrite or resume)
+            prepare_result(output, overwrite or resume)
         if not outputs:
             run = _run(source, sinks, backend, None, batch, every, threads)
             _start(run, filters, observers, progress, stop)
@@ -240,68 +235,3 @@ def _report(run: Run, outputs: tuple[Path, ...], started: float, resumed: int) -
         resumed=resumed,
         stages=run.stages,
     )
-
-
-def fingerprint(found: Found, backend: Backend) -> dict[str, Any]:
-    """What shows that source, model and encoders are those of an earlier call, as plain data."""
-    if found.pictures:
-        about: list[Any] = [path.name for path in found.pictures]
-    else:
-        stat = found.source.stat() if found.source.exists() else None
-        about = [stat.st_size, stat.st_mtime_ns] if stat else []
-    model = json.dumps([backend.metadata.to_dict(), backend.runtime], sort_keys=True, default=str)
-    return {
-        "the source": hashlib.sha256(json.dumps(about).encode()).hexdigest(),
-        "the model": hashlib.sha256(model.encode()).hexdigest(),
-        "the version of PyAV": av.__version__,
-    }
-
-
-def work_path(output: Path) -> Path:
-    """Where the unfinished results of a video stand, by its first output."""
-    return output.with_name(f".{output.name}.part")
-
-
-def _prepare(output: Path, overwrite: bool) -> None:
-    if output.suffix:
-        prepare_output(output, overwrite)
-        return
-    if not overwrite:
-        refuse_existing([output])
-    prepare_output_folder(output.parent)
-
-
-def refuse_existing(outputs: Iterable[Path]) -> None:
-    """Refuse to write where there is something already.
-
-    Raises:
-        InputError: an output exists.
-    """
-    for output in outputs:
-        if output.exists():
-            raise InputError(f"{output}: exists already. Use --overwrite to replace it.")
-
-
-def refuse_source_as_output(source: Path | Source, output: Path) -> None:
-    """Refuse to write over what is being read.
-
-    Raises:
-        InputError: they are the same file.
-    """
-    path = source if isinstance(source, Path) else Path(source.name)
-    if output.exists() and path.exists() and output.samefile(path):
-        raise InputError(f"{output}: is the source itself; choose another --output.")
-
-
-def check_settings(opacity: float, batch: int | None, every: int = 1) -> None:
-    """Refuse values out of range.
-
-    Raises:
-        InputError: opacity outside 0–1, or a batch or step below 1.
-    """
-    if not 0.0 <= opacity <= 1.0:
-        raise InputError(f"--opacity {opacity}: give a number from 0 to 1.")
-    if batch is not None and batch < 1:
-        raise InputError(f"--batch {batch}: give 1 or more.")
-    if every < 1:
-        raise InputError(f"--every {every}: give 1 or more.")

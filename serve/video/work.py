@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from cfcontra.errors import InputError
@@ -19,6 +18,11 @@ from .source import Mark
 
 _JOURNAL, _LOCK = "journal.json", "lock"
 _VERSION = 1
+
+
+def work_path(output: Path) -> Path:
+    """Where the unfinished results of a video stand, by its first output."""
+    return output.with_name(f".{output.name}.part")
 
 
 class WorkFolder:
@@ -127,12 +131,7 @@ class WorkFolder:
     def __enter__(self) -> WorkFolder:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if not self.keep:
             # First, so that no journal is left that speaks of files that are gone.
             (self.path / _JOURNAL).unlink(missing_ok=True)
