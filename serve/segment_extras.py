@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import threading
 from contextlib import ExitStack
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from cfcontra.command import console, notes
@@ -156,12 +155,7 @@ class JobExtras:
     def __enter__(self) -> JobExtras:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._stack:
             if self.hard_frames is None or not (kind is None or kind is KeyboardInterrupt):
                 return

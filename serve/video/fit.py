@@ -8,7 +8,7 @@ import av
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from .color import Color
-from .picture import PLANAR, Orientation, planes
+from .picture import PLANAR, Orientation, planes, to_planar
 from .source import VideoFormat
 
 _BLACK = {ColorRange.MPEG: 16, ColorRange.JPEG: 0}
@@ -45,16 +45,9 @@ class Fit:
             and (color.matrix, color.range) == (form.color.matrix, form.color.range)
         ):
             return frame
-        width, height = self._inner(frame, aspect)
-        scaled = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="yuv420p",
-            dst_colorspace=form.color.matrix,
-            dst_color_range=form.color.range,
-        )
-        if (width, height) == (form.width, form.height):
+        size = self._inner(frame, aspect)
+        scaled = to_planar(self._reformatter, frame, size, form.color)
+        if size == (form.width, form.height):
             return scaled
         return self._framed(scaled)
 

@@ -9,13 +9,30 @@ from typing import Any
 import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from cfcontra.opencv import cv2
 
+from .color import Color
+
 _LOG = logging.getLogger(__name__)
 PLANAR = frozenset({"yuv420p", "yuvj420p"})
 """Formats whose three planes are 8-bit luma and two quarter-size chroma planes."""
+
+
+def to_planar(
+    reformatter: VideoReformatter, frame: av.VideoFrame, size: tuple[int, int], color: Color
+) -> av.VideoFrame:
+    """A frame as 8-bit planar YUV 4:2:0 of a size `(width, height)`, in a colour's own samples."""
+    return reformatter.reformat(
+        frame,
+        width=size[0],
+        height=size[1],
+        format="yuv420p",
+        dst_colorspace=color.matrix,
+        dst_color_range=color.range,
+    )
 
 
 def plane_rows(plane: av.video.plane.VideoPlane, channels: int = 1) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from .color import Color
-from .picture import PLANAR, Orientation, plane_rows
+from .picture import PLANAR, Orientation, plane_rows, to_planar
 from .source import DEFAULT_RATE, VideoFormat
 
 
@@ -60,17 +60,9 @@ class Shaper:
         return self._orientation.apply(self._planar(frame))
 
     def _planar(self, frame: av.VideoFrame) -> av.VideoFrame:
-        width, height = self._size
         if frame.format.name in PLANAR and (frame.width, frame.height) == self._size:
             return frame
-        return self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="yuv420p",
-            dst_colorspace=self._color.matrix,
-            dst_color_range=self._color.range,
-        )
+        return to_planar(self._reformatter, frame, self._size, self._color)
 
 
 class RgbConverter:
