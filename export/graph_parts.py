@@ -16,6 +16,7 @@ SHAPE_NORMALISED = """
     batch = Shape<start=0, end=1>(frames)
     height = Shape<start=2, end=3>(frames)
     width = Shape<start=3, end=4>(frames)
+    frames_float = Identity(frames)
 """
 
 # `Preprocessing.scaled_size` in 64-bit integers.
@@ -69,14 +70,14 @@ BYTES_AT_ENDS = """
     frames_float = Transpose<perm=[0, 3, 1, 2]>(frames_interleaved)
 """
 
-HEAD = """
+_SCALED = """
     scaled_shape = Concat<axis=0>(batch, channels, scaled_height, scaled_width)
     scaled = Resize<mode="linear", coordinate_transformation_mode="half_pixel">(
         frames_float, , , scaled_shape
     )
-    scaled_to_one = Div(scaled, full)
-    centred = Sub(scaled_to_one, mean)
-    normalised = Div(centred, std)
+"""
+
+_PADDED = """
     pad_height = Sub(work_height, scaled_height)
     pad_width = Sub(work_width, scaled_width)
     pads = Concat<axis=0>(zero, zero, zero, zero, zero, zero, pad_height, pad_width)
@@ -84,18 +85,16 @@ HEAD = """
     images = Reshape(padded, images_shape)
 """
 
-# Frames that come normalised: what is padded is the mean colour, zero, here too.
-HEAD_NORMALISED = """
-    scaled_shape = Concat<axis=0>(batch, channels, scaled_height, scaled_width)
-    scaled = Resize<mode="linear", coordinate_transformation_mode="half_pixel">(
-        frames, , , scaled_shape
-    )
-    pad_height = Sub(work_height, scaled_height)
-    pad_width = Sub(work_width, scaled_width)
-    pads = Concat<axis=0>(zero, zero, zero, zero, zero, zero, pad_height, pad_width)
-    padded = Pad(scaled, pads)
-    images = Reshape(padded, images_shape)
+_NORMALISED = """
+    scaled_to_one = Div(scaled, full)
+    centred = Sub(scaled_to_one, mean)
+    normalised = Div(centred, std)
 """
+
+HEAD = _SCALED + _NORMALISED + _PADDED
+
+# Frames that come normalised: what is padded is the mean colour, zero, here too.
+HEAD_NORMALISED = _SCALED + "normalised = Identity(scaled)" + _PADDED
 
 # Nearest gathers whole rows, transposed in between: copying single bytes is ten times slower.
 MASK = """
