@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,12 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(
             "--overwrite", action="store_true", help="replace what is at the output place"
         )
+
+
+def read_size(text: str) -> tuple[int, int] | None:
+    """The two numbers of `HEIGHTxWIDTH` or `WIDTHxHEIGHT` in pixels; None of another form."""
+    match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def run_command(main: Callable[[list[str]], None], argv: list[str] | None = None) -> int:

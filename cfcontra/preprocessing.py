@@ -16,6 +16,8 @@ from cfcontra.errors import InputError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+SMALLEST_SIDE, LARGEST_SIDE = 32, 8192
+"""Of a working size that a user asks for, in pixels."""
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
-from cfcontra.command import Parser
+from cfcontra.command import Parser, read_size
 from cfcontra.errors import InputError
 from cfcontra.interface import ALWAYS, MASK_STRIDES, OUTPUTS
 
@@ -182,10 +181,10 @@ def make_parser() -> Parser:
 
 
 def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text)
-    if not match:
+    size = read_size(text)
+    if size is None:
         raise argparse.ArgumentTypeError(f"'{text}' is not HEIGHTxWIDTH, e.g. 512x1024")
-    return int(match[1]), int(match[2])
+    return size
 
 
 def _precision(text: str) -> str:

@@ -16,6 +16,7 @@ from cfcontra.files import atomic_path, atomic_write_bytes, prepare_output
 from cfcontra.interface import Interface
 from cfcontra.label_space import LabelSpace
 from cfcontra.onnx_content import graph_sha256, serialise
+from cfcontra.preprocessing import LARGEST_SIDE, SMALLEST_SIDE
 from cfcontra.runtime import open_backend
 from cfcontra.runtime.torch_backend import TorchBackend
 from cfcontra.visualize import encode_png
@@ -31,7 +32,6 @@ from .tensorrt_check import Refusal, tensorrt_refusals
 from .tensorrt_rules import SOURCE as TENSORRT_RULES
 from .worst_frames import WorstFrames
 
-_SMALLEST, _LARGEST = 32, 8192
 _TOLD = 5  # refusals of TensorRT that are named
 
 
@@ -222,10 +222,11 @@ def load_for_export(
     preprocessing = checkpoint.metadata.preprocessing
     if work_size is not None:
         preprocessing = replace(preprocessing, work_size=work_size)
-    if not _SMALLEST <= min(preprocessing.work_size) <= max(preprocessing.work_size) <= _LARGEST:
-        height, width = preprocessing.work_size
+    height, width = preprocessing.work_size
+    if not SMALLEST_SIDE <= min(height, width) <= max(height, width) <= LARGEST_SIDE:
         raise InputError(
-            f"Working size {height}x{width}: height and width must be {_SMALLEST} to {_LARGEST}."
+            f"Working size {height}x{width}: height and width must be {SMALLEST_SIDE} to "
+            f"{LARGEST_SIDE}."
         )
     metadata = replace(
         checkpoint.metadata,

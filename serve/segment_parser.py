@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cfcontra.command import Parser
+from cfcontra.command import Parser, read_size
+from cfcontra.preprocessing import LARGEST_SIDE, SMALLEST_SIDE
 
 from .segment_live_arguments import add_live_arguments
-
-_SMALLEST, _LARGEST = 32, 8192  # of a working size, as cfcontra-export has them
 
 
 def parser() -> Parser:
@@ -124,11 +123,9 @@ def _add_speed(parser: Parser) -> None:
 
 
 def _work_size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    if height.isdecimal() and width.isdecimal():
-        size = int(height), int(width)
-        if min(size) >= _SMALLEST and max(size) <= _LARGEST:
-            return size
+    size = read_size(text)
+    if size is not None and min(size) >= SMALLEST_SIDE and max(size) <= LARGEST_SIDE:
+        return size
     raise argparse.ArgumentTypeError(
-        f"'{text}' is not HEIGHTxWIDTH, e.g. 288x512, each {_SMALLEST} to {_LARGEST}"
+        f"'{text}' is not HEIGHTxWIDTH, e.g. 288x512, each {SMALLEST_SIDE} to {LARGEST_SIDE}"
     )

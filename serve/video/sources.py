@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 
+from cfcontra.command import read_size
 from cfcontra.errors import InputError
 
 from .connect import open_live
@@ -82,9 +83,9 @@ def parse_size(text: str, option: str) -> tuple[int, int]:
     Raises:
         InputError: another form, or not positive.
     """
-    first, _, second = text.lower().partition("x")
-    if first.isdecimal() and second.isdecimal() and int(first) and int(second):
-        return int(first), int(second)
+    size = read_size(text)
+    if size is not None and min(size) > 0:
+        return size
     raise InputError(f"{option} {text}: give width and height in pixels, such as 960x540.")
 
 
