@@ -10,11 +10,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 import torch
 import yaml
 
-from cfcontra.checkpoint import Checkpoint, save_checkpoint
+from cfcontra.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.metadata import ModelMetadata
 from cfcontra.models import build_model
@@ -103,3 +104,11 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metadata = ModelMetadata(space, Preprocessing((64, 96)), model.config())
     save_checkpoint(path, Checkpoint(model, metadata).model, metadata)
     return path
+
+
+@pytest.fixture(scope="session")
+def network(model_file: Path) -> onnx.ModelProto:
+    """The network's part of what `model_file` is exported to, built once."""
+    from cfcontra.export.onnx_file import export_network
+
+    return export_network(load_checkpoint(model_file).model, (64, 96))

@@ -21,7 +21,6 @@ import torch
 from cfcontra.checkpoint import file_sha256, load_checkpoint, save_checkpoint
 from cfcontra.export import exporter, graph, graph_parts
 from cfcontra.export.cli import main
-from cfcontra.export.onnx_file import export_network
 from cfcontra.metadata import METADATA_KEY, ModelMetadata
 
 Export = Callable[..., int]
@@ -30,11 +29,6 @@ Export = Callable[..., int]
 @pytest.fixture(scope="module")
 def frames(make_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_folder(tmp_path_factory.mktemp("frames") / "day", frames=3, size=(60, 110))
-
-
-@pytest.fixture(scope="module")
-def network(model_file: Path) -> onnx.ModelProto:
-    return export_network(load_checkpoint(model_file).model, (64, 96))
 
 
 @pytest.fixture

@@ -11,18 +11,11 @@ from typing import Any
 import onnx
 import pytest
 
-from cfcontra.checkpoint import load_checkpoint
 from cfcontra.errors import CheckFailedError
 from cfcontra.export import auto, exporter
 from cfcontra.export.cli import main
-from cfcontra.export.onnx_file import export_network
 
 Export = Callable[..., int]
-
-
-@pytest.fixture(scope="module")
-def network(model_file: Path) -> onnx.ModelProto:
-    return export_network(load_checkpoint(model_file).model, (64, 96))
 
 
 @dataclass

@@ -12,18 +12,11 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from cfcontra.checkpoint import load_checkpoint
 from cfcontra.export import exporter, graph, graph_parts
 from cfcontra.export.cli import main
-from cfcontra.export.onnx_file import export_network
 from cfcontra.export.precisions import Converted
 
 Export = Callable[..., int]
-
-
-@pytest.fixture(scope="module")
-def network(model_file: Path) -> onnx.ModelProto:
-    return export_network(load_checkpoint(model_file).model, (64, 96))
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from onnx import numpy_helper
 from cfcontra.checkpoint import load_checkpoint, save_checkpoint
 from cfcontra.export import exporter
 from cfcontra.export.cli import main
-from cfcontra.export.onnx_file import export_network
 from cfcontra.export.precisions import Converted
 from cfcontra.runtime import open_backend
 
@@ -27,11 +26,6 @@ Export = Callable[..., int]
 @pytest.fixture(scope="module")
 def frames(make_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_folder(tmp_path_factory.mktemp("frames") / "day", frames=3, size=(60, 110))
-
-
-@pytest.fixture(scope="module")
-def network(model_file: Path) -> onnx.ModelProto:
-    return export_network(load_checkpoint(model_file).model, (64, 96))
 
 
 @pytest.fixture

@@ -11,11 +11,9 @@ import numpy as np
 import onnx
 import pytest
 
-from cfcontra.checkpoint import load_checkpoint
 from cfcontra.errors import CheckFailedError
 from cfcontra.export import exporter
 from cfcontra.export.cli import main
-from cfcontra.export.onnx_file import export_network
 from cfcontra.export.triton import configuration, default_name
 from cfcontra.interface import Interface
 from cfcontra.label_space import LABEL_SPACES
@@ -24,11 +22,6 @@ from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime import open_backend
 
 Export = Callable[..., int]
-
-
-@pytest.fixture(scope="module")
-def network(model_file: Path) -> onnx.ModelProto:
-    return export_network(load_checkpoint(model_file).model, (64, 96))
 
 
 @pytest.fixture
