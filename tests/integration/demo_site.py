@@ -167,19 +167,6 @@ def visit(browser: Any, site: Site) -> Iterator[Callable[..., Visit]]:
         context.close()
 
 
-def give_file(page: Any, field: Any, path: Path) -> None:
-    """Put a file in a field of the page, until the page begins to upload it.
-
-    A field is there before the script behind it, which is loaded when its tab is first
-    opened: what a program puts in earlier than any visitor could is not noticed.
-    """
-    for last in (*[False] * 9, True):
-        with suppress(() if last else sync_api.TimeoutError):
-            with page.expect_request(re.compile("/upload"), timeout=WAIT if last else 3000):
-                field.set_input_files(path)
-            return
-
-
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A picture that is none of the examples."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from demo_site import DESKTOP, PHONE, Visit, browser, give_file, site, street, visit
+from demo_site import DESKTOP, PHONE, Visit, browser, site, street, visit
 from PIL import Image
 
 __all__ = ["browser", "site", "street", "visit"]
@@ -21,7 +21,7 @@ Open = Callable[..., Visit]
 
 def upload(page: Any, path: Path) -> None:
     """Give the Picture tab a file and wait for its result."""
-    give_file(page, page.locator("input[type=file]").first, path)
+    page.set_input_files("input[type=file] >> nth=0", path)
     page.wait_for_selector(f"cf-viewer[data-ready] a[download='{path.stem}.json']")
 
 
@@ -159,7 +159,7 @@ def test_what_cannot_be_used_gives_a_message_and_the_page_lives_on(
         ("wide.png", wide.getvalue(), "more than 40 megapixels"),
     ):
         (tmp_path / name).write_bytes(data)
-        give_file(page, page.locator("input[type=file]").first, tmp_path / name)
+        page.set_input_files("input[type=file] >> nth=0", tmp_path / name)
         page.get_by_role("alert").get_by_text(message).first.wait_for()
         page.wait_for_selector("cf-viewer", state="detached")
     text = tmp_path / "notes.txt"
@@ -194,7 +194,7 @@ def test_models_are_compared_on_one_picture(visit: Open, street: Path) -> None:
     visited.open_tab("Compare")
     page.wait_for_selector("cf-blend figure.differs")
     panel = page.get_by_role("tabpanel").filter(has_text="Models")
-    give_file(page, panel.locator("input[type=file]"), street)
+    panel.locator("input[type=file]").set_input_files(street)
     day, dusk = mask_of(visited, street, "day"), mask_of(visited, street, "dusk")
     share = f"{100 * (day != dusk).mean():.1f} %"
     page.locator("cf-blend .share").get_by_text(share, exact=True).wait_for()
