@@ -10,6 +10,8 @@ from PIL import Image
 
 from cfcontra.label_space import LabelSpace
 
+_COMPRESSION = 1  # of 9: half the time of the default for a few per cent of the size
+
 
 def encode_mask(mask: NDArray[np.uint8], label_space: LabelSpace, *, clear: bool = False) -> bytes:
     """Train ids `[H, W]` as a palette PNG.
@@ -22,5 +24,5 @@ def encode_mask(mask: NDArray[np.uint8], label_space: LabelSpace, *, clear: bool
     stored = io.BytesIO()
     opaque = label_space.num_classes
     seen = {"transparency": bytes([255] * opaque + [0] * (256 - opaque))} if clear else {}
-    image.save(stored, "PNG", compress_level=1, **seen)
+    image.save(stored, "PNG", compress_level=_COMPRESSION, **seen)
     return stored.getvalue()

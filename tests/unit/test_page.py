@@ -22,9 +22,9 @@ from cfcontra.metadata import ModelMetadata
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.rle import decode_masks
 from cfcontra.runtime import Backend, Prediction
+from cfcontra.serve.indexed import encode_mask
 from cfcontra.serve.video.areas import ClassAreas
 from cfcontra.serve.web.batcher import Busy
-from cfcontra.serve.web.indexed import encode_mask
 from cfcontra.serve.web.legend import class_shares, legend_html
 from cfcontra.serve.web.models import Models, ServedModel
 from cfcontra.serve.web.page.answers import Answer, compare_html

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from cfcontra.runtime import Prediction
 from cfcontra.visualize import encode_jpeg, encode_png, overlay
 
-from ..indexed import encode_mask
+from ...indexed import encode_mask
 from ..models import ServedModel
 from ..problems import Problem
 from ..result import segmentation_result

@@ -13,7 +13,7 @@ from cfcontra.label_space import IGNORE_INDEX, LabelSpace
 from cfcontra.runtime import Prediction
 from cfcontra.visualize import encode_jpeg
 
-from ..indexed import encode_mask
+from ...indexed import encode_mask
 from ..legend import chip, percent
 from .disagreement import Disagreement, difference_map, disagreement
 from .viewer import data_url, shrink, shrink_mask

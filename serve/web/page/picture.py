@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cfcontra.errors import CfcontraError
 
-from ..indexed import encode_mask
+from ...indexed import encode_mask
 from ..legend import class_shares
 from ..result import segmentation_result
 from ..state import ServerState
