@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -10,22 +11,39 @@ from numpy.typing import NDArray
 
 from .graph import NETWORK_INPUT, NETWORK_OUTPUT
 
+if TYPE_CHECKING:
+    import onnxruntime
+
 _ERRORS_ONLY = 3
+
+
+def cpu_session(
+    model: onnx.ModelProto, threads: int | None = None, optimised: bool = True
+) -> onnxruntime.InferenceSession:
+    """A model in onnxruntime on the CPU, without its warnings.
+
+    Args:
+        optimised: fused operators are faster, and have no values in between.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    if not optimised:
+        level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.graph_optimization_level = level
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 class Runner:
     """A bare network in onnxruntime on the CPU."""
 
     def __init__(self, network: onnx.ModelProto, threads: int | None = None) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ERRORS_ONLY
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        self._session = onnxruntime.InferenceSession(
-            network.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = cpu_session(network, threads)
 
     def values(self, image: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Everything that the network gives for one image, by name."""

@@ -43,7 +43,7 @@ def _export(argv: list[str]) -> None:
 
         def export(path: Path) -> Certificate:
             options = _options(arguments, progress)
-            if path.suffix == ".engine":
+            if engine:
                 from .engine import export_engine
 
                 return export_engine(

@@ -76,7 +76,8 @@ def export_engine(
     where = resolve_device(device)
     if where.type != "cuda":
         raise InputError("--format tensorrt needs a CUDA GPU here: engines are built on theirs.")
-    prepare_output(output, overwrite or _is_ours(output))
+    found = None if overwrite else _found(output)
+    prepare_output(output, overwrite or found is not None)
     with tempfile.TemporaryDirectory(prefix=".cfcontra-", dir=output.parent) as name:
         path = Path(name) / "model.onnx"
         certificate = export_model(
@@ -102,7 +103,7 @@ def export_engine(
         version_compatible,
         hardware_compatible,
     )
-    if not overwrite and _is_current(output, key):
+    if found is not None and found.key == key:
         progress(f"{output} is up to date")
         return certificate
     progress(f"building an engine on {key.gpu}")
@@ -117,34 +118,26 @@ def export_engine(
     ):
         engine_file.write_bytes(engine)
         beside = sidecar_path(engine_file)
+        sidecar = Sidecar(key, file_sha256(engine_file), metadata)
         try:
-            _write_sidecar(engine_file, beside, key, metadata)
+            beside.write_text(sidecar.to_json(), "utf-8")
             backend = TensorRtBackend(engine_file, str(where))
             record = {**certificate.record, "format": "tensorrt", **backend.describe()}
             worst = WorstFrames()
             limits = THRESHOLDS[precision]
-            found = certify(reference, backend, samples, record, progress, limits, worst)
-            require_passed(found, output, worst, metadata.label_space)
-            described = replace(metadata, certificate=found.summary())
-            _write_sidecar(engine_file, sidecar_file, key, described)
+            certificate = certify(reference, backend, samples, record, progress, limits, worst)
+            require_passed(certificate, output, worst, metadata.label_space)
+            described = replace(metadata, certificate=certificate.summary())
+            sidecar_file.write_text(replace(sidecar, metadata=described).to_json(), "utf-8")
         finally:
             beside.unlink(missing_ok=True)
-        certificate_file.write_text(json.dumps(found.to_dict(), indent=2) + "\n", "utf-8")
-    return found
+        certificate_file.write_text(json.dumps(certificate.to_dict(), indent=2) + "\n", "utf-8")
+    return certificate
 
 
-def _write_sidecar(engine: Path, to: Path, key: EngineKey, metadata: Any) -> None:
-    to.write_text(Sidecar(key, file_sha256(engine), metadata).to_json(), "utf-8")
-
-
-def _is_ours(output: Path) -> bool:
-    """Whether an engine of cfcontra's lies there, which may be replaced when it is stale."""
+def _found(output: Path) -> Sidecar | None:
+    """Of an engine of cfcontra's that lies there and may be replaced when it is stale."""
     try:
-        read_sidecar(output)
+        return read_sidecar(output)
     except InputError:
-        return False
-    return True
-
-
-def _is_current(output: Path, key: EngineKey) -> bool:
-    return _is_ours(output) and read_sidecar(output).key == key
+        return None

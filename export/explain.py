@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from cfcontra.datasets.base import Sample
-from cfcontra.onnx_content import serialise
 from cfcontra.runtime.exported import fed
 from cfcontra.runtime.onnx_backend import NETWORK_PREFIX
 from cfcontra.runtime.torch_backend import (
@@ -22,6 +21,7 @@ from cfcontra.runtime.torch_backend import (
     mask_from_logits,
 )
 
+from .agreement import cpu_session
 from .graph import NETWORK_FEATURES, NETWORK_INPUT, NETWORK_OUTPUT
 
 _TOLERANCES = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.25}
@@ -163,8 +163,6 @@ def _opened(
     file: onnx.ModelProto, names: list[str], given: dict[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
     """Values of these names and of all outputs; names that the file does not have are left out."""
-    import onnxruntime
-
     copy = onnx.ModelProto()
     copy.CopyFrom(file)
     outputs = {output.name for output in copy.graph.output}
@@ -172,13 +170,7 @@ def _opened(
     for name in dict.fromkeys(names):
         if name in made - outputs:
             copy.graph.output.add().name = name
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # Fused operators have no values in between.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        serialise(copy), options, providers=["CPUExecutionProvider"]
-    )
+    session = cpu_session(copy, optimised=False)
     known = [output.name for output in session.get_outputs()]
     return dict(zip(known, session.run(known, given), strict=True))
 

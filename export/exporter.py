@@ -104,7 +104,7 @@ def export_model(
     progress(
         f"building the graph at {'x'.join(map(str, reference.metadata.preprocessing.work_size))}"
     )
-    prototypes = checkpoint.known_prototypes() if "frame_scores" in interface.outputs else None
+    prototypes = checkpoint.known_prototypes()
     network = export_network(
         checkpoint.model, checkpoint.metadata.preprocessing.work_size, prototypes is not None
     )
@@ -149,7 +149,6 @@ def export_model(
             certificate.record["explanation"] = found.to_dict()
             said = f" {found.sentence()}."
         require_passed(certificate, output, worst, checkpoint.metadata.label_space, said)
-        worst_path(output).unlink(missing_ok=True)  # of an earlier failure
         describe(file, replace(checkpoint.metadata, certificate=certificate.summary()))
         onnx_file.write_bytes(serialise(file))
         certificate_file.write_text(json.dumps(certificate.to_dict(), indent=2) + "\n", "utf-8")
@@ -207,7 +206,9 @@ def load_for_export(
         InputError: weights that are not finite, no prototypes for frame scores, or a bad size.
     """
     checkpoint = load_checkpoint(path)
-    if "frame_scores" in interface.outputs and checkpoint.known_prototypes() is None:
+    if "frame_scores" not in interface.outputs:
+        checkpoint = replace(checkpoint, prototypes=None)
+    elif checkpoint.known_prototypes() is None:
         raise InputError(
             f"{path}: holds no class prototypes, which frame scores are measured by; it was "
             "trained before they were kept. Train or adapt it again, or leave frame_scores out of "
@@ -251,6 +252,8 @@ def require_passed(
 ) -> None:
     """Raise a `CheckFailedError`, and draw the worst frames, where a limit does not hold.
 
+    Where all hold, the picture of an earlier failure goes.
+
     Args:
         said: what else is known of the failure.
     """
@@ -264,3 +267,4 @@ def require_passed(
             "{frame} at {size} ({agreement:.4%} agreement); ".format(**certificate.worst)
             + f"{picture} shows where.{said}"
         )
+    picture.unlink(missing_ok=True)

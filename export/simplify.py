@@ -10,6 +10,8 @@ from typing import Any
 import onnx
 from numpy.typing import NDArray
 
+from .agreement import cpu_session
+
 FLOAT = onnx.TensorProto.FLOAT
 _COMPUTED = ("Resize", "Reshape", "Transpose", "Slice", "Concat", "Unsqueeze", "Squeeze", "Cast")
 
@@ -57,19 +59,12 @@ def _values(
     network: onnx.ModelProto, nodes: list[onnx.NodeProto], names: list[str]
 ) -> dict[str, NDArray[Any]]:
     """What operators on constants alone give."""
-    import onnxruntime
-
     outputs = [onnx.helper.make_tensor_value_info(name, FLOAT, None) for name in names]
     graph = onnx.helper.make_graph(nodes, "constants", [], outputs, [*network.graph.initializer])
     model = onnx.helper.make_model(
         graph, opset_imports=[*network.opset_import], ir_version=network.ir_version
     )
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = cpu_session(model, threads=1)
     return dict(zip(names, session.run(names, {}), strict=True))
 
 

@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -72,7 +73,8 @@ def write_repository(
         certificate = export(written)
         metadata = read_sidecar(written).metadata if engine else read_metadata(written)
         if engine:
-            written.rename(written.with_name(ENGINE))
+            for path in [*written.parent.glob(f"{written.name}*")]:
+                path.rename(path.with_name(ENGINE + path.name.removeprefix(written.name)))
         config = configuration(name, device, max_batch, metadata, engine)
         (temporary / "config.pbtxt").write_text(config, "utf-8")
         if place.exists():
@@ -102,12 +104,10 @@ def configuration(
     kind = "KIND_CPU" if device == "cpu" else "KIND_GPU"
     backend = "tensorrt" if engine else "onnxruntime"
     first = 0 if max_batch is None else 1  # of the dimensions that are told
-    frames = input_of(metadata.interface)
-    outputs = outputs_of(metadata.interface, metadata.label_space.num_classes)
-    warm_up = [
-        known if known > 0 else default
-        for known, default in zip(_dims(frames), _warm_up(frames), strict=True)
-    ]
+    interface = metadata.interface
+    frames = input_of(interface)
+    one = replace(interface, batch=interface.batch or 1, size=interface.size or _WARM_UP)
+    outputs = outputs_of(interface, metadata.label_space.num_classes)
     ends = [("input", frames), *(("output", output) for output in outputs)]
     parts = [
         f'name: "{name}"',
@@ -126,7 +126,7 @@ def configuration(
         '    key: "frames"\n'
         "    value {\n"
         f"      data_type: {_type(frames)}\n"
-        f"      dims: {_list(warm_up[first:])}\n"
+        f"      dims: {_list(_dims(input_of(one))[first:])}\n"
         "      zero_data: true\n"
         "    }\n"
         "  }\n"
@@ -149,11 +149,6 @@ def _type(value: onnx.ValueInfoProto) -> str:
 
 def _dims(value: onnx.ValueInfoProto) -> list[int]:
     return [dim.dim_value or -1 for dim in value.type.tensor_type.shape.dim]
-
-
-def _warm_up(frames: onnx.ValueInfoProto) -> list[int]:
-    height, width = _WARM_UP
-    return [1, height, width, 3] if _dims(frames)[3] == 3 else [1, 3, height, width]
 
 
 def _list(dims: list[int]) -> str:

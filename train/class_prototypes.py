@@ -17,6 +17,7 @@ from .data import labels_of, usable_pixels
 from .methods.base import Normalize, resize_labels
 from .plain_frames import plain_frames
 from .prototype_bank import class_sums
+from .pseudo_labels import labels_by_confidence
 
 _FRAMES = 32
 _BATCH = 4
@@ -95,9 +96,8 @@ def _sums(
         output = network.forward_features(normalize(images.to(device).float() / 255.0))
         labels = resize_labels(ids.to(device), output.features)
         if not labelled:
-            top, classes = output.logits.float().softmax(dim=1).max(dim=1)
-            sure = (labels != IGNORE_INDEX) & (top >= _CONFIDENT)
-            labels = torch.where(sure, classes, IGNORE_INDEX)
+            sure = labels_by_confidence(output.logits, _CONFIDENT)
+            labels = sure.where(labels != IGNORE_INDEX, IGNORE_INDEX)
         rows = F.normalize(output.features.float(), dim=1).permute(0, 2, 3, 1).flatten(0, 2)
         some_sums, some_counts = class_sums(rows, labels.flatten(), network.out_classes)
         sums += some_sums

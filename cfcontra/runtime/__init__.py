@@ -97,7 +97,7 @@ def open_backend(
     if kind == "tensorrt":
         from cfcontra.runtime.tensorrt_backend import TensorRtBackend
 
-        return TensorRtBackend(path, device, threads)
+        return TensorRtBackend(path, device)
     from cfcontra.runtime.torch_backend import TorchBackend
 
     return TorchBackend.open(path, device, threads, mode or "eager", work_size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,18 @@ class ExportedBackend(Backend):
         return found  # type: ignore[return-value]
 
     def _outputs(self, frames: NDArray[np.uint8], names: Sequence[str]) -> Arrays:
+        parts = [self._infer(part, names) for part in self._parts(frames)]
+        if len(parts) == 1 and len(parts[0][0]) == len(frames):
+            return parts[0]
+        joined = [np.concatenate(found) for found in zip(*parts, strict=True)]
+        return [found[: len(frames)] for found in joined]
+
+    def _parts(self, frames: NDArray[np.uint8]) -> Iterator[NDArray[np.generic]]:
+        """Frames as the file takes them, in batches of the size it takes.
+
+        Raises:
+            InputError: it takes frames of another size.
+        """
         interface = self.metadata.interface
         size, wanted = frames.shape[1:3], interface.size
         if wanted is not None and size != wanted:
@@ -58,16 +70,11 @@ class ExportedBackend(Backend):
                 f"{size[0]}x{size[1]}. Export it again without --size, or with this one."
             )
         batch = interface.batch or len(frames)
-        parts = []
         for start in range(0, len(frames), batch):
             part = frames[start : start + batch]
             if len(part) < batch:
                 part = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
-            parts.append(self._infer(fed(part, self.metadata), names))
-        if len(parts) == 1 and batch == len(frames):
-            return parts[0]
-        joined = [np.concatenate(found) for found in zip(*parts, strict=True)]
-        return [found[: len(frames)] for found in joined]
+            yield fed(part, self.metadata)
 
     def _shapes(self, frames: NDArray[np.generic]) -> dict[str, tuple[int, ...]]:
         """Shapes of the outputs for frames as the file takes them."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cfcontra.device import available_cores, resolve_device
 from cfcontra.errors import InputError, MissingDependencyError
 from cfcontra.onnx_content import read_metadata
-from cfcontra.runtime.exported import Arrays, ExportedBackend, fed
+from cfcontra.runtime.exported import Arrays, ExportedBackend
 from cfcontra.runtime.onnx_cuda import PROVIDER, DeviceBinding, why_no_cuda
 
 NETWORK_PREFIX = "network/"
@@ -83,10 +83,11 @@ class OnnxBackend(ExportedBackend):
         """By onnxruntime's own profile of a second call, in a session opened for it."""
         with tempfile.TemporaryDirectory(prefix="cfcontra-") as folder:
             session = self._open(Path(folder) / "profile")
-            for _ in range(2):
-                session.run(self._predicted, {"frames": fed(frames, self.metadata)})
+            parts = [*self._parts(frames)]
+            for part in (*parts, *parts):
+                session.run(self._predicted, {"frames": part})
             events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
-        return _stages(events)
+        return _stages(events, len(parts))
 
     def _infer(self, frames: NDArray[np.generic], names: Sequence[str]) -> Arrays:
         if self._binding is not None:
@@ -95,9 +96,9 @@ class OnnxBackend(ExportedBackend):
         return found
 
 
-def _stages(events: list[dict[str, Any]]) -> dict[str, float]:
-    """Seconds before, in and behind the network in the last run of a profile."""
-    last = [event["ts"] for event in events if event["name"] == "model_run"][-1]
+def _stages(events: list[dict[str, Any]], runs: int) -> dict[str, float]:
+    """Seconds before, in and behind the network in the last runs of a profile."""
+    last = [event["ts"] for event in events if event["name"] == "model_run"][-runs]
     found = {"prepare": 0.0, "network": 0.0, "mask": 0.0}
     nodes = [
         event for event in events if event["ts"] >= last and event["name"].endswith("_kernel_time")

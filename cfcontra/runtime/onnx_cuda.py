@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 PROVIDER = "CUDAExecutionProvider"
+_KEPT = 4
+"""Shapes of frames whose memory is kept: a server sees any number of them."""
 
 
 class DeviceBinding:
-    """Runs a session on memory of a device that is allocated once for each shape of frames.
+    """Runs a session on memory of a device, which is kept for the last few shapes of frames.
 
     A call copies frames in and outputs out, through pinned memory, and nothing in between.
 
@@ -41,10 +43,13 @@ class DeviceBinding:
         Args:
             shapes: of all outputs.
         """
-        key = frames.shape
-        if key not in self._memory:
-            self._memory[key] = _Memory(self._session, self._device, frames, shapes)
-        return self._memory[key].run(self._session, frames, names)
+        memory = self._memory.pop(frames.shape, None)
+        if memory is None:
+            memory = _Memory(self._session, self._device, frames, shapes)
+        self._memory[frames.shape] = memory  # the last one is the one used last
+        if len(self._memory) > _KEPT:
+            del self._memory[next(iter(self._memory))]
+        return memory.run(self._session, frames, names)
 
 
 class _Memory:

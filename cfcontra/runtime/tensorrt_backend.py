@@ -48,7 +48,6 @@ class TensorRtBackend(ExportedBackend):
     Args:
         path: the `.engine`.
         device: `auto` or `cuda[:N]`.
-        threads: not used; the work is the GPU's.
 
     Raises:
         InputError: no CUDA device, no engine of cfcontra's, or one that is stale: built by
@@ -56,7 +55,7 @@ class TensorRtBackend(ExportedBackend):
         MissingDependencyError: TensorRT is not installed.
     """
 
-    def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
+    def __init__(self, path: Path, device: str = "auto") -> None:
         sidecar = read_sidecar(path)
         import_tensorrt()
         import tensorrt

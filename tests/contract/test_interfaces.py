@@ -146,6 +146,14 @@ def test_bound_memory_of_a_device_gives_the_same(made: Made) -> None:
         found = backend.predict(frames(count, made.interface.size or (90, 75), seed))
         assert np.array_equal(found.mask, expected[seed].mask)
         assert np.array_equal(found.confidence, expected[seed].confidence)
+    for count in range(1, 8):
+        backend.predict(frames(count, made.interface.size or (90, 75)))
+    assert len(backend._binding._memory) <= 4  # whatever shapes come
+
+
+def test_its_stages_are_told_apart(backend: Backend, made: Made) -> None:
+    found = backend.stages(frames(1, made.interface.size or (90, 75)))
+    assert found == {} or all(seconds > 0 for seconds in found.values())
 
 
 def test_probabilities(backend: Backend, made: Made) -> None:

@@ -353,6 +353,10 @@ def test_triton_opens_the_engine(engine: Path, tmp_path: Path) -> None:
     write_repository(tmp_path / "models", "dusk", export, "cuda", 8, False, engine=True)
     place = tmp_path / "models" / "dusk"
     assert (place / "1" / "model.plan").read_bytes() == b"engine"
+    assert sorted(path.name for path in (place / "1").iterdir()) == [
+        "model.plan",
+        "model.plan.json",
+    ]
     assert 'backend: "tensorrt"' in (place / "config.pbtxt").read_text()
 
 
