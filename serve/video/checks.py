@@ -47,13 +47,18 @@ def check_settings(opacity: float, batch: int | None, every: int = 1) -> None:
         raise InputError(f"--every {every}: give 1 or more.")
 
 
-def prepare_result(output: Path, overwrite: bool) -> None:
+def prepare_result(output: Path, folder: bool, overwrite: bool) -> None:
     """Make sure that a file, or a folder of pictures, can be written.
+
+    Args:
+        output: the file or folder.
+        folder: which of them.
+        overwrite: whether what is there may be replaced.
 
     Raises:
         InputError: something in the way, or no folder can be made for it.
     """
-    if output.suffix:
+    if not folder:
         prepare_output(output, overwrite)
         return
     if not overwrite:

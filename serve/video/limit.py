@@ -23,7 +23,7 @@ class Limited(Source):
     def __init__(self, source: Source, seconds: float) -> None:
         self._source, self._seconds = source, seconds
         self.name, self.format, self.live = source.name, source.format, source.live
-        self.audio = source.audio
+        self.audio, self.resumable = source.audio, source.resumable
         if source.expected is not None:
             self.expected = min(source.expected, round(seconds * source.format.rate) or 1)
 

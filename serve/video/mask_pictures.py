@@ -24,7 +24,7 @@ class MaskPicturesSink(Sink):
         output: the folder.
     """
 
-    name = "png"
+    name, folder = "png", True
 
     def __init__(self, output: Path) -> None:
         self.output: Path = output

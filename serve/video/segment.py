@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -156,68 +157,41 @@ def segment(
     """
     started = time.perf_counter()
     outputs = tuple(sink.output for sink in sinks if sink.output is not None)
-    with source:
-        for output in outputs:
-            prepare_result(output, overwrite or resume)
-        if not outputs:
-            run = _run(source, sinks, backend, None, batch, every, threads)
-            _start(run, filters, observers, progress, stop)
-            return _report(run, outputs, started, 0)
-        with WorkFolder(work_path(outputs[0]), settings or {}, resume) as work:
-            resumed = 0
+    kept = resumable and source.resumable
+    with ExitStack() as stack:
+        stack.enter_context(source)
+        for sink in sinks:
+            if sink.output is not None:
+                prepare_result(sink.output, sink.folder, overwrite or resume)
+        run = Run(source, backend, sinks, _batch_for(source, backend, batch), every)
+        run.filters, run.observers = filters, observers
+        run.progress, run.stop = progress, stop
+        work: WorkFolder | None = None
+        if outputs:
+            work = WorkFolder(work_path(outputs[0]), settings or {}, resume, kept)
+            stack.enter_context(work)
             if work.mark is not None:
                 source.skip_to(work.mark)
-                resumed = work.mark.frames
-                _LOG.info("%s: goes on at frame %d.", source.name, resumed)
-            try:
-                run = _run(source, sinks, backend, work, batch, every, threads)
-                run.frames = resumed
-                if resumable and source.resumable:
-                    run.checkpoints = Checkpoints(work, len(sinks))
-                _start(run, filters, observers, progress, stop)
-            except BaseException:
-                work.keep = resumable and source.resumable and work.mark is not None
-                raise
-            return _report(run, outputs, started, resumed)
-
-
-def _run(
-    source: Source,
-    sinks: Sequence[Sink],
-    backend: Backend,
-    work: WorkFolder | None,
-    batch: int | None,
-    every: int,
-    threads: int | None,
-) -> Run:
-    try:
+                run.frames = work.mark.frames
+                _LOG.info("%s: goes on at frame %d.", source.name, run.frames)
+            if kept:
+                run.checkpoints = Checkpoints(work, len(sinks))
+        resumed = run.frames
+        context = Context(source, backend, every, work.path if work else None, threads=threads)
         for sink in sinks:
-            state = work.states.get(sink.name, {}) if work and work.mark else None
-            folder = work.path if work else None
-            sink.open(Context(source, backend, every, folder, state, threads))
-    except BaseException:
-        for sink in sinks:
-            sink.discard()
-        raise
-    size = batch or _batch_for(backend, source.format.width * source.format.height)
-    return Run(source, backend, sinks, 1 if source.live else size, every)
+            stack.callback(sink.discard)
+            state = work.state_of(sink.name) if work else None
+            sink.open(replace(context, state=state))
+        run()
+        return _report(run, outputs, started, resumed)
 
 
-def _start(
-    run: Run,
-    filters: Sequence[MaskFilter],
-    observers: Sequence[Observer],
-    progress: Progress | None,
-    stop: threading.Event | None,
-) -> None:
-    run.filters, run.observers = filters, observers
-    run.progress, run.stop = progress, stop
-    run()
-
-
-def _batch_for(backend: Backend, pixels: int) -> int:
-    if not backend.device.startswith("cuda"):
+def _batch_for(source: Source, backend: Backend, asked: int | None) -> int:
+    if source.live:
         return 1
+    if asked is not None or not backend.device.startswith("cuda"):
+        return asked or 1
+    pixels = source.format.width * source.format.height
     return max(1, min(_GPU_BATCH, _GPU_PIXELS // pixels))
 
 

@@ -68,10 +68,12 @@ class Sink(ABC):
     Attributes:
         name: tells the sinks of one job apart.
         output: the file or folder it writes, None if nothing lasting.
+        folder: whether `output` is a folder.
     """
 
     name: str
     output: Path | None = None
+    folder: bool = False
 
     @abstractmethod
     def open(self, context: Context) -> None:

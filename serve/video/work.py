@@ -29,30 +29,32 @@ class WorkFolder:
     """Holds what is not finished yet, beside the results: `.NAME.part/`.
 
     It is locked for as long as a process writes in it; the lock ends with the process. Leaving
-    the `with` block removes the folder, unless `keep` was set.
+    the `with` block removes the folder, unless an exception ends it that `keep` is for.
 
     Args:
         path: the folder, created.
         settings: everything that decides what is written, as plain data. Unfinished results
             of other settings are not gone on with.
         resume: whether to go on with what is there; otherwise it is removed.
+        keep: whether the folder stays when something goes wrong, if a later process can go on
+            with it.
 
     Attributes:
         path: the folder.
         mark: how far an earlier process came, None for a new start.
-        states: what each sink said at that place.
-        keep: whether the folder stays.
 
     Raises:
         InputError: another process writes there, the settings differ, or the folder cannot
             be made.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], resume: bool = False) -> None:
+    def __init__(
+        self, path: Path, settings: Mapping[str, Any], resume: bool = False, keep: bool = False
+    ) -> None:
         self.path = path
-        self.keep = False
+        self._keep = keep
         self.mark: Mark | None = None
-        self.states: dict[str, dict[str, Any]] = {}
+        self._states: dict[str, dict[str, Any]] = {}
         self._settings = json.loads(json.dumps(settings))
         try:
             path.mkdir(exist_ok=True)
@@ -73,6 +75,10 @@ class WorkFolder:
     def can_resume(path: Path) -> bool:
         """Whether an earlier process has left something to go on with."""
         return (path / _JOURNAL).is_file()
+
+    def state_of(self, sink: str) -> dict[str, Any] | None:
+        """What a sink said at `mark`; None for a new start."""
+        return None if self.mark is None else self._states.get(sink, {})
 
     def _claim(self) -> None:
         try:
@@ -102,7 +108,7 @@ class WorkFolder:
                 f"{self.path}: the interrupted run differs from this one in {what}. Use the same "
                 "settings, or leave --resume out to start over."
             )
-        self.mark, self.states = mark, states
+        self.mark, self._states = mark, states
 
     def _clear(self) -> None:
         for entry in self.path.iterdir():
@@ -131,8 +137,8 @@ class WorkFolder:
     def __enter__(self) -> WorkFolder:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if not self.keep:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or not self._keep or self.mark is None:
             # First, so that no journal is left that speaks of files that are gone.
             (self.path / _JOURNAL).unlink(missing_ok=True)
             shutil.rmtree(self.path, ignore_errors=True)

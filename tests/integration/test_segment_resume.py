@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from video_clips import GreyBackend, greys_of, make_clip, sound_of, times_of
 
 import cfcontra.runtime
+from cfcontra.errors import InputError
 from cfcontra.runtime import Prediction
 from cfcontra.serve.cli import segment
 from cfcontra.serve.video import checkpoint
+from cfcontra.serve.video.reader import VideoReader
+from cfcontra.serve.video.source import Mark
 
 pytestmark = pytest.mark.timeout(180)
 FRAMES = 60
@@ -173,6 +176,42 @@ def test_a_job_goes_on_at_the_file_where_it_stopped(
     nothing = GreyBackend()
     assert run(monkeypatch, nothing, *job, "--resume") == 0
     assert nothing.batches == []
+
+
+@pytest.mark.parametrize(
+    "fault", [InputError("drive.mp4: reading it failed."), KeyboardInterrupt()]
+)
+def test_a_fault_while_going_on_costs_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """Seeking a long file takes a while, in which Ctrl-C may come and disks may fail."""
+    clip(place / "drive.mp4")
+    assert run(monkeypatch, Failing(RuntimeError("x"), 30), "drive.mp4") == 2
+    journal = place / ".drive-segmented.mp4.part" / "journal.json"
+    before = journal.read_bytes()
+
+    def broken(self: VideoReader, mark: Mark) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoReader, "skip_to", broken)
+        assert run(monkeypatch, GreyBackend(), "drive.mp4", "--resume") != 0
+    assert journal.read_bytes() == before
+    rest = GreyBackend()
+    assert run(monkeypatch, rest, "drive.mp4", "--resume") == 0
+    assert sum(rest.batches) < FRAMES
+    assert times_of(place / "drive-segmented.mp4") == times_of(place / "drive.mp4")
+
+
+def test_the_beginning_of_a_video_goes_on_too(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip(place / "drive.mp4")
+    job = ("drive.mp4", "--duration", "1.5")
+    assert run(monkeypatch, Failing(RuntimeError("x"), 30), *job) == 2
+    rest = GreyBackend()
+    assert run(monkeypatch, rest, *job, "--resume") == 0
+    assert 0 < sum(rest.batches) < 30
+    whole = times_of(place / "drive.mp4")
+    assert times_of(place / "drive-segmented.mp4") == [time for time in whole if time < 1.5]
 
 
 def test_another_setting_or_source_is_not_mixed_in(

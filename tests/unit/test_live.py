@@ -155,6 +155,7 @@ def test_interrupting_ends_a_source_that_is_waiting_to_reconnect() -> None:
     assert next(iterator).index == 1
     limited = Limited(source, 0.3)
     started = time.monotonic()
+    assert not limited.resumable
     assert list(limited) == []
     assert 0.2 < time.monotonic() - started < 20
     limited.close()
