@@ -26,7 +26,7 @@ class Channel(Generic[T]):
     Attributes:
         dropped: items that were dropped.
         taken: items that were taken.
-        waited: items found waiting, summed over all that were taken.
+        waited: items found waiting by the consumer, summed over all that it took.
         put_seconds: time that `put` blocked for.
         get_seconds: time that the consumer waited for.
     """
@@ -43,7 +43,7 @@ class Channel(Generic[T]):
 
     @property
     def occupancy(self) -> float:
-        """Share of the capacity that was in use when items were taken, 0–1."""
+        """Share of the capacity that was in use when the consumer came for items, 0–1."""
         return self.waited / (self.taken * self._capacity) if self.taken else 0.0
 
     def put(self, item: T) -> None:
@@ -87,6 +87,7 @@ class Channel(Generic[T]):
         """The items; ends with `Cancelled` soon after `stop` is set."""
         while True:
             with self._changed:
+                found = len(self._items)
                 self._wait(stop)
                 if self._cancelled or (stop is not None and stop.is_set()):
                     raise Cancelled
@@ -95,7 +96,7 @@ class Channel(Generic[T]):
                         raise self._error
                     return
                 self.taken += 1
-                self.waited += len(self._items)
+                self.waited += found
                 item = self._items.popleft()
                 self._changed.notify_all()
             yield item

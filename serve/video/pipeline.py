@@ -41,7 +41,7 @@ class Stage:
         busy: wall time in which it worked.
         waiting: wall time in which it had nothing to do or nowhere to put it.
         cpu: CPU time of its own thread, without those that codecs and runtimes start.
-        queue: share of the queue before it that was full when it took something, 0–1.
+        queue: share of the queue before it that was full when it came for something, 0–1.
     """
 
     busy: float
@@ -57,7 +57,7 @@ class Run:
     Args:
         source: opened; its format is that of the sinks.
         backend: the model.
-        sinks: opened; they are finished or discarded here.
+        sinks: opened; they are finished here, and discarded by who has opened them.
         batch: frames in one inference.
         every: the model is asked about every how manieth frame; the others get the mask of
             the last one it was asked about.
@@ -93,7 +93,7 @@ class Run:
         """Take the source to its end.
 
         Ctrl-C finishes the sinks with the frames done so far before `KeyboardInterrupt` goes
-        on. On any error they are discarded and no thread is left.
+        on. On any error they are left unfinished, and no thread goes on.
 
         Raises:
             StoppedError: `stop` was set.
@@ -131,8 +131,6 @@ class Run:
                 channel.cancel()
             for worker in workers:
                 worker.join()
-            for sink in self.sinks:
-                sink.discard()
         self.dropped = self._frames.dropped
         self._account(workers, time.perf_counter() - started)
 
@@ -275,7 +273,7 @@ class Run:
             max(0.0, seconds - waiting),
             waiting,
             self._streams.cpu_seconds,
-            self._batches.occupancy,
+            inputs.occupancy,
         )
 
 

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from video_clips import GreyBackend, make_clip, times_of
 import cfcontra.runtime
 from cfcontra.errors import InputError
 from cfcontra.runtime import Prediction
-from cfcontra.serve.cli import segment
-from cfcontra.serve.video import segment_video
+from cfcontra.serve import cli
+from cfcontra.serve.video import Frame, Source, VideoFormat, segment, segment_video
+from cfcontra.serve.video.color import BT709
 from cfcontra.serve.video.compose import Overlay
 from cfcontra.serve.video.mp4 import Mp4File
 from cfcontra.serve.video.reader import VideoReader
@@ -152,6 +154,37 @@ def test_a_slow_consumer_holds_the_others_back(drive: Path, tmp_path: Path, batc
     assert slow.ahead <= (2 + 2 + backend.streams + 3) * batch
 
 
+class Camera(Source):
+    """Gives a frame every 5 ms, whether or not somebody takes it."""
+
+    name, live = "camera", True
+    format = VideoFormat(64, 48, Fraction(25), Fraction(1, 25), BT709)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for number in range(40):
+            time.sleep(0.005)
+            image = av.VideoFrame(64, 48, "yuv420p")
+            image.pts, image.time_base, image.duration = number, Fraction(1, 25), 1
+            yield Frame(number, image)
+
+    def close(self) -> None:
+        pass
+
+
+class Slow(GreyBackend):
+    def _run(self, frames: NDArray[np.uint8]) -> Prediction:
+        time.sleep(0.03)
+        return super()._run(frames)
+
+
+def test_a_model_that_is_slower_than_a_camera_finds_the_newest_frame_waiting() -> None:
+    backend = Slow()
+    report = segment(Camera(), [SlowSink(backend, 0.0)], backend)
+    assert report.dropped > 0
+    assert report.dropped + report.frames == 40
+    assert 0.5 < report.stages["infer"].queue < 1.0  # it had to wait for the first
+
+
 def test_a_full_disk_is_said_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,7 +204,7 @@ def test_a_full_disk_is_said_in_a_line(
         monkeypatch.setattr(cfcontra.runtime, "open_backend", lambda *_, **__: GreyBackend())
         output = disk / "out.mp4"
         job = [str(drive), "--model", "m.onnx", "--output", str(output), "--opacity", "0.1"]
-        assert segment([*job, "--threads", "1"]) == 2
+        assert cli.segment([*job, "--threads", "1"]) == 2
         error = capsys.readouterr().err
         assert f"error: {output}: no space left on the device." in error
         assert "Traceback" not in error

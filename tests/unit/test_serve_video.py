@@ -97,6 +97,18 @@ def test_a_worker_is_waited_for_though_an_interrupt_came_while_it_was() -> None:
     assert not worker.is_alive()
 
 
+def test_how_full_a_queue_is_counts_what_waited_when_the_consumer_came() -> None:
+    channel: Channel[int] = Channel(2)
+    channel.put(0)
+    channel.put(1)
+    items = iter(channel)
+    assert (next(items), next(items)) == (0, 1)  # found 2 and 1 of 2
+    assert channel.occupancy == 0.75
+    threading.Timer(0.1, channel.put, [2]).start()
+    assert next(items) == 2  # found nothing, and waited
+    assert channel.occupancy == 0.5
+
+
 # Which file becomes which
 
 
