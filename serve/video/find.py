@@ -94,7 +94,7 @@ def _expand(source: str, several: bool, output: Path | None) -> Iterator[Found]:
         called = Path(f"{stem(source)}-{datetime.now():%Y%m%d-%H%M%S}")
         yield Found(called, called, live=source)
     elif path.exists() or not glob.has_magic(source):
-        yield Found(path, Path(path.stem))
+        yield Found(path, without_ending(Path(path.name)))
     else:
         yield from _matching(source, output)
 
@@ -106,7 +106,7 @@ def _matching(pattern: str, output: Path | None) -> Iterator[Found]:
     if not files:
         raise InputError(f"{pattern}: no file matches this pattern.")
     for path in files:
-        yield Found(path, path.relative_to(base).with_suffix(""))
+        yield Found(path, without_ending(path.relative_to(base)))
 
 
 def _before_magic(parts: tuple[str, ...]) -> Iterator[str]:
@@ -127,7 +127,7 @@ def _in_folder(folder: Path, output: Path | None) -> list[Found]:
         shown = [here / name for name in files if name[0] != "."]
         for path in sorted(shown, key=_natural):
             if path.suffix.lower() in VIDEOS:
-                videos.append(Found(path, path.relative_to(folder).with_suffix("")))
+                videos.append(Found(path, without_ending(path.relative_to(folder))))
         stills = sorted((p for p in shown if p.suffix.lower() in PICTURES), key=_natural)
         if stills:
             relative = here.relative_to(folder) if here != folder else Path(here.resolve().name)
@@ -142,6 +142,11 @@ def _inside(path: Path, output: Path | None, base: Path) -> bool:
     results, sources = output.resolve(), base.resolve()
     below = results != sources and results.is_relative_to(sources)
     return below and path.resolve().is_relative_to(results)
+
+
+def without_ending(path: Path) -> Path:
+    """`drive.2024` of `drive.2024.mp4`, and of `drive.2024`."""
+    return path.with_suffix("") if path.suffix.lower() in VIDEOS else path
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

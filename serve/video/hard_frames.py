@@ -20,6 +20,7 @@ from cfcontra.opencv import cv2
 from cfcontra.runtime.base import FRAME_SCORES
 
 from .descriptor import describe, shows_nothing
+from .find import without_ending
 from .frame_pool import SAME, Candidate, FramePool
 from .shape import RgbConverter
 from .sink import Segmented
@@ -199,7 +200,9 @@ def _place(result: Segmented) -> dict[str, Any]:
 
 
 def _file_name(facts: dict[str, Any], taken: set[str]) -> str:
-    source = re.sub(r"[^\w.-]+", "-", Path(facts["source"]).stem).strip("-.") or "frame"
+    source = (
+        re.sub(r"[^\w.-]+", "-", without_ending(Path(facts["source"])).name).strip("-.") or "frame"
+    )
     place = facts["picture"] if "picture" in facts else f"{facts['frame']:07d}"
     stem, number = f"{source}-{place}", 1
     while stem in taken:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cfcontra.errors import InputError
 
-from .find import Found, find
+from .find import VIDEOS, Found, find
 from .outputs import ENDINGS, require_ending
 
 
@@ -44,12 +44,20 @@ def plan(
             results would have the same name.
     """
     found = _without_results(find(sources, output))
-    if output is not None and output.suffix and not output.is_dir():
+    one = len(found) == len(kinds) == 1 and "png" not in kinds
+    if output is not None and _names_a_file(output, one):
         tasks = [_into_file(found, output, kinds)]
     else:
         tasks = [_into_folder(entry, output, kinds) for entry in found]
     _refuse_clashes(tasks)
     return tasks
+
+
+def _names_a_file(output: Path, one: bool) -> bool:
+    """Whether a path is a file's: folders have dots in their names, too."""
+    if output.is_dir():
+        return False
+    return bool(output.suffix) if one else output.suffix.lower() in (VIDEOS | {".jsonl"})
 
 
 def _into_file(found: list[Found], output: Path, kinds: Sequence[str]) -> Task:
@@ -65,9 +73,8 @@ def _into_file(found: list[Found], output: Path, kinds: Sequence[str]) -> Task:
 
 def _into_folder(entry: Found, output: Path | None, kinds: Sequence[str]) -> Task:
     if output is None:
-        name = entry.relative.name if entry.source.is_dir() else entry.source.stem
         base = entry.source.resolve().parent if entry.source.is_dir() else entry.source.parent
-        place = base / (name if str(entry.source) != "-" else str(entry.relative))
+        place = base / entry.relative.name
     else:
         place = output / entry.relative
     return Task(entry, {kind: place.with_name(place.name + ENDINGS[kind]) for kind in kinds})
@@ -89,17 +96,16 @@ def _refuse_clashes(tasks: list[Task]) -> None:
 
 
 def _without_results(found: list[Found]) -> list[Found]:
-    stems = {(entry.source.parent, entry.source.stem) for entry in found}
-    return [entry for entry in found if not _is_result(entry, stems)]
+    names = {(entry.source.parent, entry.relative.name) for entry in found}
+    return [entry for entry in found if not _is_result(entry, names)]
 
 
-def _is_result(entry: Found, stems: set[tuple[Path, str]]) -> bool:
+def _is_result(entry: Found, names: set[tuple[Path, str]]) -> bool:
     """Whether a source's name is that of a result of another source beside it."""
     for kind, ending in ENDINGS.items():
         if kind == "png" and not entry.pictures:
             continue
-        stem = ending.removesuffix(Path(ending).suffix)
-        name = entry.source.stem
-        if name.endswith(stem) and (entry.source.parent, name.removesuffix(stem)) in stems:
+        added, name = ending.removesuffix(Path(ending).suffix), entry.relative.name
+        if name.endswith(added) and (entry.source.parent, name.removesuffix(added)) in names:
             return True
     return False

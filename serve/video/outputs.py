@@ -96,7 +96,10 @@ def require_ending(kind: str, path: Path) -> None:
     ending = Path(ENDINGS[kind]).suffix
     if path.suffix.lower() != ending:
         what = "MP4" if ending == ".mp4" else "JSON lines"
-        raise InputError(f"{path}: the output is {what}; let its name end in {ending}.")
+        raise InputError(
+            f"{path}: the output is {what}; let its name end in {ending}. If it is a folder's, "
+            "make the folder first."
+        )
 
 
 def unfit_for_standard_output(kinds: Sequence[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -35,6 +36,7 @@ class PictureFolder(Source):
         self.name = str(folder)
         self.resumable = True
         self._pictures = pictures
+        self._stems = Counter(path.stem for path in pictures)
         self._from = 0
         self._skipped = 0
         first = next((frame for frame in map(_decode, pictures) if frame is not None), None)
@@ -61,7 +63,8 @@ class PictureFolder(Source):
                 )
             image = self._shape(frame)
             image.pts, image.time_base, image.duration = position, self.format.time_base, 1
-            yield Frame(index, image, position, path.stem)
+            name = path.stem if self._stems[path.stem] == 1 else path.name  # a.jpg beside a.png
+            yield Frame(index, image, position, name)
             index += 1
 
     def skip_to(self, mark: Mark) -> None:

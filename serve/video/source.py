@@ -49,7 +49,8 @@ class Frame:
         image: upright 8-bit planar YUV 4:2:0 (`yuv420p` or `yuvj420p`) of the source's
             format; `pts` counts from the source's start in `format.time_base` and increases.
         origin: what finds the frame in its source again, None where nothing does.
-        name: of the picture it was read from, without suffix; empty for video.
+        name: of the picture it was read from, without suffix where one has that name; empty
+            for video.
         captured: `time.perf_counter()` when it was there.
     """
 

@@ -109,6 +109,27 @@ def test_folders_of_pictures_below_a_folder_are_one_video_each(place: Path) -> N
     assert tree(Path("out")) == ["one-segmented.mp4", "two/deep-segmented.mp4"]
 
 
+def test_names_with_dots_go_through_every_kind_and_twice(place: Path) -> None:
+    for name in ("v1.0/a.b.mp4", "v1.0/a.c.mp4", "v1.1/a.b.mp4"):
+        (place / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        make_clip(place / "in" / name, times=[0, 1001])
+    masks = ["000000.png", "000001.png"]
+    for again in ((), ("--overwrite",), ("--resume",)):
+        run("in", "--write", "overlay,png,jsonl", "--output", "out.2024", *again)
+        assert tree(place / "out.2024") == sorted(
+            f"{name}{result}"
+            for name in ("v1.0/a.b", "v1.0/a.c", "v1.1/a.b")
+            for result in ("-segmented.mp4", "-masks.jsonl", *(f"-masks/{one}" for one in masks))
+        )
+
+
+def test_pictures_whose_names_differ_in_their_endings_alone_keep_a_mask_each(place: Path) -> None:
+    with pictures(place / "shots", 2) as folder:
+        cv2.imwrite(str(folder / "frame1.jpg"), image(1, (64, 48)))
+    run("shots", "--write", "png")
+    assert tree(place / "shots-masks") == ["frame0.png", "frame1.jpg.png", "frame1.png.png"]
+
+
 def test_pictures_of_two_sizes_are_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pictures(place / "shots", 3) as folder:
         cv2.imwrite(str(folder / "frame9.png"), image(9, (32, 32)))

@@ -147,6 +147,39 @@ def test_results_of_one_name_are_refused() -> None:
         plan(["x/a.mp4", "y/a.mp4"], Path("out"))
 
 
+def test_names_with_dots_are_kept_whole(tmp_path: Path) -> None:
+    for name in ("drive.2024.mp4", "a.b.mp4", "a.c.mp4", "tour.v2", "v1.0/front.cam.MKV"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    named = [str(tmp_path / name) for name in ("drive.2024.mp4", "a.b.mp4", "tour.v2")]
+    assert [path.name for path in outputs(plan(named, None, ("overlay", "png")))] == [
+        *("drive.2024-segmented.mp4", "drive.2024-masks"),
+        *("a.b-segmented.mp4", "a.b-masks"),
+        *("tour.v2-segmented.mp4", "tour.v2-masks"),
+    ]
+    for tasks in (plan([str(tmp_path)], Path("out")), plan([f"{tmp_path}/**/*.*"], Path("out"))):
+        mirrored = {path.relative_to("out") for path in outputs(tasks)}
+        assert {Path("a.b-segmented.mp4"), Path("a.c-segmented.mp4")} < mirrored
+        assert Path("v1.0/front.cam-segmented.mp4") in mirrored
+
+
+def test_results_with_dots_in_their_names_are_not_segmented_again(tmp_path: Path) -> None:
+    for name in ("shots.1", "shots.2", "shots.2-masks"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").touch()
+    sources = [task.source.name for task in plan([str(tmp_path)], None, ("png",))]
+    assert sources == ["shots.1", "shots.2"]
+
+
+def test_a_folder_of_results_may_have_a_dot_in_its_name() -> None:
+    several = plan(["a.mp4", "b.mp4"], Path("results.2024"))
+    assert outputs(several)[0] == Path("results.2024/a-segmented.mp4")
+    masks = plan(["a.mp4"], Path("results.2024"), ("png",))
+    assert outputs(masks) == [Path("results.2024/a-masks")]
+    with pytest.raises(InputError, match=r"end in \.mp4\. If it is a folder's, make the folder"):
+        plan(["a.mp4"], Path("results.2024"))
+
+
 def test_a_pattern_without_files_is_refused_and_brackets_in_names_are_names(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file matches"):
         plan([str(tmp_path / "*.mp4")], None)
