@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cfcontra.opencv import cv2
 from cfcontra.runtime import FRAME_SCORES, Prediction
+from cfcontra.runtime.mean_confidence import mean_confidence
 
 REFERENCE_FRAMES = 200
 """Frames after which a score has a reference: their mean."""
@@ -75,6 +75,4 @@ def frame_scores(prediction: Prediction) -> dict[str, list[float]]:
     if prediction.frame_scores is not None:
         columns = prediction.frame_scores.T.astype(float).tolist()
         return dict(zip(FRAME_SCORES, columns, strict=True))
-    # OpenCV's mean of bytes is exact, and ten times as fast as numpy's.
-    means = [cv2.mean(frame)[0] / 255.0 for frame in prediction.confidence]
-    return {"confidence": means}
+    return {"confidence": [mean_confidence(frame) for frame in prediction.confidence]}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cfcontra.opencv import cv2
 from cfcontra.rle import encode_masks
 from cfcontra.runtime import Prediction
+from cfcontra.runtime.mean_confidence import mean_confidence
 
 from .drift import frame_scores
 from .legend import class_shares
@@ -80,7 +80,7 @@ def segmentation_result(prediction: Prediction, model: ServedModel) -> Segmentat
         model=model.name,
         width=mask.shape[1],
         height=mask.shape[0],
-        mean_confidence=cv2.mean(prediction.confidence[0])[0] / 255.0,
+        mean_confidence=mean_confidence(prediction.confidence[0]),
         scores=scores,
         classes=classes,
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cfcontra.label_space import IGNORE_INDEX, LabelSpace
 from cfcontra.runtime import Prediction
+from cfcontra.runtime.mean_confidence import mean_confidence
 from cfcontra.visualize import encode_jpeg
 
 from ...indexed import encode_mask
@@ -58,7 +59,7 @@ def compare_html(picture: NDArray[np.uint8], answers: Sequence[Answer]) -> str:
 def _panel(answer: Answer, image: str, size: tuple[int, int]) -> str:
     mask = shrink_mask(answer.prediction.mask[0], size)
     colors = data_url(encode_mask(mask, answer.label_space, clear=True), "image/png")
-    confidence = percent(float(answer.prediction.confidence[0].mean() / 255.0))
+    confidence = percent(mean_confidence(answer.prediction.confidence[0]))
     name = escape(answer.name)
     return (
         f'<figure><div class="stack"><img src="{image}" alt="The picture">'
