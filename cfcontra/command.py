@@ -52,9 +52,9 @@ class Parser(argparse.ArgumentParser):
             help="what runs the model (default: by the file)",
         )
 
-    def add_overwrite(self) -> None:
-        """`--overwrite`."""
-        self.add_argument(
+    def add_overwrite(self, group: argparse._ArgumentGroup | None = None) -> None:
+        """`--overwrite`, in a group of arguments or among all."""
+        (group or self).add_argument(
             "--overwrite", action="store_true", help="replace what is at the output place"
         )
 

@@ -41,13 +41,28 @@ def prepare_output_folder(folder: Path) -> None:
     Raises:
         InputError: it cannot be created or written.
     """
-    try:
+    with refusals(folder):
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe-{secrets.token_hex(4)}"
         probe.touch(exist_ok=False)
         probe.unlink()
+
+
+@contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Within the block, what the file system refuses is an error of `path`.
+
+    A reader who has gone away (`BrokenPipeError`) is none.
+
+    Raises:
+        InputError: the file system refuses (full disk, rights).
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise InputError(describe_os_error(error, folder)) from error
+        raise InputError(describe_os_error(error, path)) from error
 
 
 @contextmanager
@@ -62,10 +77,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(describe_os_error(error, path)) from error
+        with refusals(path):
+            yield temporary
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

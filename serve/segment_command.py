@@ -117,7 +117,7 @@ class SegmentJob:
             live = any(task.found.live for task in tasks)
             backend = open_model(ModelChoice.of(self._arguments), 1 if live else STREAMS)
             extras = stack.enter_context(JobExtras(self._arguments, backend))
-            progress = self._progress(stack, tasks)
+            progress = self._progress(stack, tasks, opened)
             for number, task in enumerate(tasks, start=1):
                 if progress is not None:
                     progress.begin(number, task.found.title)
@@ -213,13 +213,18 @@ class SegmentJob:
         self._say(f"{outputs[0]}: done already")
         return True
 
-    def _progress(self, stack: ExitStack, tasks: list[Task]) -> JobProgress | None:
+    def _progress(
+        self, stack: ExitStack, tasks: list[Task], opened: Source | None
+    ) -> JobProgress | None:
         if self._arguments.quiet or not notes.is_terminal:
             return None
         from .progress import JobProgress
         from .video.sources import expected_frames
 
-        expected = [expected_frames(task.found) for task in tasks]
+        if opened is not None:
+            expected = [opened.expected]
+        else:
+            expected = [expected_frames(task.found) for task in tasks]
         return stack.enter_context(JobProgress(notes, expected, self._arguments.resume))
 
     def _segment(

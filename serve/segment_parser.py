@@ -63,9 +63,7 @@ def _add_results(parser: Parser) -> None:
         metavar="NAME",
         help="video encoder, e.g. libx265, libsvtav1, h264_nvenc (default: libx264)",
     )
-    group.add_argument(
-        "--overwrite", action="store_true", help="replace what is at the output place"
-    )
+    parser.add_overwrite(group)
     group.add_argument(
         "--resume",
         action="store_true",

@@ -13,6 +13,7 @@ from cfcontra.errors import InputError
 from cfcontra.opencv import cv2
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+"""Endings of what `read_image` reads."""
 _ID_MODES = frozenset({"L", "P"})
 
 

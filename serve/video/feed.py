@@ -11,12 +11,13 @@ from typing import Protocol
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from cfcontra.errors import CfcontraError, system_reason
 from cfcontra.opencv import cv2
 
 from .address import redacted
-from .color import BT709
+from .picture import from_pixels
 from .source import DEFAULT_RATE
 
 _OPENING = 15.0  # seconds for the first picture of a stream
@@ -152,16 +153,12 @@ class CameraFeed:
         self.rate = _plausible(Fraction(self._device.get(cv2.CAP_PROP_FPS)).limit_denominator(1001))
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
+        reformatter = VideoReformatter()
         while True:
             there, picture = self._device.read()
             if not there or picture is None:
                 raise LostError("the camera gives no picture")
-            pixels = np.asarray(picture, dtype=np.uint8)
-            frame = av.VideoFrame.from_ndarray(pixels, format="bgr24").reformat(
-                format="yuv420p", dst_colorspace=BT709.matrix, dst_color_range=BT709.range
-            )
-            BT709.tag(frame)
-            yield frame
+            yield from_pixels(reformatter, np.asarray(picture, dtype=np.uint8), "bgr24")
 
     def close(self) -> None:
         self._device.release()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cfcontra.datasets.images import IMAGE_SUFFIXES
 from cfcontra.errors import InputError
 
 from .connect import is_live, shown_name, stem
@@ -24,7 +25,6 @@ VIDEOS = frozenset(
     )
 )
 """Endings by which videos are found in a folder; a file named as such may have any."""
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _in_folder(folder: Path, output: Path | None) -> list[Found]:
         for path in sorted(shown, key=_natural):
             if path.suffix.lower() in VIDEOS:
                 videos.append(Found(path, without_ending(path.relative_to(folder))))
-        stills = sorted((p for p in shown if p.suffix.lower() in PICTURES), key=_natural)
+        stills = sorted((p for p in shown if p.suffix.lower() in IMAGE_SUFFIXES), key=_natural)
         if stills:
             relative = here.relative_to(folder) if here != folder else Path(here.resolve().name)
             pictures.append(Found(here, relative, tuple(stills)))

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfcontra.errors import InputError
-from cfcontra.files import atomic_write_text, describe_os_error, prepare_output_folder
+from cfcontra.files import atomic_write_text, prepare_output_folder, refusals
 from cfcontra.metadata import ModelMetadata
-from cfcontra.opencv import cv2
-from cfcontra.runtime.base import FRAME_SCORES
+from cfcontra.runtime import FRAME_SCORES
+from cfcontra.runtime.mean_confidence import mean_confidence
+from cfcontra.visualize import encode_jpeg
 
 from .descriptor import describe, shows_nothing
 from .find import without_ending
@@ -113,17 +114,11 @@ class HardFrames:
             self._pool.offer(candidate, lambda: self._keep(result))
 
     def _keep(self, result: Segmented) -> str:
-        pixels = self._to_rgb(result.frame.image)
-        written, data = cv2.imencode(
-            ".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
-        )
-        assert written
+        picture = encode_jpeg(self._to_rgb(result.frame.image), _QUALITY)
         key = secrets.token_hex(8)
-        try:
+        with refusals(self.folder):
             self._waiting.mkdir(exist_ok=True)
-            (self._waiting / key).write_bytes(data.tobytes())
-        except OSError as error:
-            raise InputError(describe_os_error(error, self.folder)) from error
+            (self._waiting / key).write_bytes(picture)
         return key
 
     def _drop(self, key: str) -> None:
@@ -138,9 +133,8 @@ class HardFrames:
         self._end_moment()
         chosen = self._pool.select()
         try:
-            return self._write(chosen)
-        except OSError as error:
-            raise InputError(describe_os_error(error, self.folder)) from error
+            with refusals(self.folder):
+                return self._write(chosen)
         finally:
             self.discard()
 
@@ -182,7 +176,7 @@ class HardFrames:
 def _unsureness(result: Segmented) -> tuple[NDArray[np.float64], dict[str, Any]]:
     """Scores that are larger where the model is less sure, and the same as facts."""
     if result.scores is None:
-        sure = float(cv2.mean(result.confidence)[0]) / 255.0
+        sure = mean_confidence(result.confidence)
         return np.array([1.0 - sure]), {"scores": {FRAME_SCORES[0]: round(sure, 4)}}
     known = {
         name: float(value)

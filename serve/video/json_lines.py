@@ -11,10 +11,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from cfcontra.errors import InputError
-from cfcontra.files import describe_os_error
+from cfcontra.files import refusals
 from cfcontra.rle import encode_masks
 from cfcontra.runtime import FRAME_SCORES
+from cfcontra.runtime.mean_confidence import mean_confidence
 
 from .sink import Context, Segmented, Sink
 
@@ -59,14 +59,12 @@ class JsonLinesSink(Sink):
 
     def _open_part(self, state: dict[str, Any] | None) -> None:
         assert self.output is not None
-        try:
+        with refusals(self.output):
             if state is not None and not self._part.exists():  # it had been finished already
                 self.output.replace(self._part)
             self._file = self._part.open("ab" if state else "wb")
             if state is not None:
                 self._file.truncate(state["bytes"])
-        except OSError as error:
-            raise InputError(describe_os_error(error, self.output)) from error
 
     def write(self, result: Segmented) -> None:
         frame = result.frame
@@ -95,41 +93,33 @@ class JsonLinesSink(Sink):
             {**entry, "share": round(entry["area"] / pixels, 6)}
             for entry in encode_masks(result.mask, self._classes)
         ]
-        confidence = round(float(np.mean(result.confidence)) / 255, 4)
+        confidence = round(mean_confidence(result.confidence), 4)
         self._last = (result.mask, classes, confidence)
         return classes, confidence
 
     def _line(self, content: dict[str, Any]) -> None:
         assert self._file is not None
         data = json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n"
-        try:
+        with refusals(self._place()):
             self._file.write(data.encode())
             if self.output is None:
                 self._file.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise InputError(describe_os_error(error, self._place())) from error
 
     def checkpoint(self) -> dict[str, Any]:
         assert self._file is not None
-        try:
+        with refusals(self._place()):
             self._file.flush()
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise InputError(describe_os_error(error, self._place())) from error
         return {"bytes": self._file.tell()}
 
     def finish(self) -> None:
         assert self._file is not None
         if summary := self._summary():
             self._line({"type": "summary", **summary})
-        try:
+        with refusals(self._place()):
             self._file.close()
             if self.output is not None:
                 self._part.replace(self.output)
-        except OSError as error:
-            raise InputError(describe_os_error(error, self._place())) from error
 
     def discard(self) -> None:
         if self._file is not None:

@@ -17,11 +17,11 @@ from cfcontra.errors import InputError
 
 from .backoff import delays
 from .channel import Cancelled, Channel
-from .color import Color
 from .feed import Feed, LostError
 from .fit import Fit
 from .picture import Orientation
-from .source import Frame, Source, VideoFormat
+from .shape import Shaper
+from .source import Frame, Source
 
 _LOG = logging.getLogger(__name__)
 TIME_BASE = Fraction(1, 90_000)
@@ -72,7 +72,7 @@ class LiveSource(Source):
             self._feed.close()
             raise
         self.live = not self._feed.recorded
-        self.format = _describe(first, self._feed, name)
+        self.format = Shaper(first, name, self._feed.rate, TIME_BASE, self._feed.aspect).format
         if self._feed.seconds is not None:
             self.expected = max(1, round(self._feed.seconds * self.format.rate))
         self._fit = Fit(self.format)
@@ -166,7 +166,9 @@ class LiveSource(Source):
         return False
 
     def _say_new_size(self, image: av.VideoFrame, turn: Orientation) -> None:
-        width, height = _upright_size(image, turn)
+        width, height = image.width, image.height
+        if turn.transposed:
+            width, height = height, width
         form = self.format
         if (width, height) != (form.width, form.height):
             _LOG.warning(
@@ -218,15 +220,3 @@ def _first(images: Iterator[av.VideoFrame], name: str) -> av.VideoFrame:
     if first is None:
         raise InputError(f"{name}: not one frame in it can be decoded.")
     return first
-
-
-def _describe(first: av.VideoFrame, feed: Feed, name: str) -> VideoFormat:
-    turn = Orientation.of(first, name)
-    aspect = 1 / feed.aspect if turn.transposed else feed.aspect
-    width, height = _upright_size(first, turn)
-    return VideoFormat(width, height, feed.rate, TIME_BASE, Color.of(first), aspect)
-
-
-def _upright_size(image: av.VideoFrame, turn: Orientation) -> tuple[int, int]:
-    size = (image.width, image.height)
-    return size[::-1] if turn.transposed else size

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cfcontra.errors import InputError
-from cfcontra.files import describe_os_error
+from cfcontra.files import refusals
 
 from ..indexed import encode_mask
 from .sink import Context, Segmented, Sink
@@ -33,31 +32,25 @@ class MaskPicturesSink(Sink):
         assert context.work is not None
         self._label_space = context.backend.metadata.label_space
         self._part, self._replaced = context.work / _PART, context.work / _REPLACED
-        try:
+        with refusals(self.output):
             if context.state is not None and not self._part.exists():  # it had been finished
                 self.output.replace(self._part)
             self._part.mkdir(exist_ok=True)
-        except OSError as error:
-            raise InputError(describe_os_error(error, self.output)) from error
 
     def write(self, result: Segmented) -> None:
         name = result.frame.name or f"{result.frame.index:06d}"
-        path = self._part / f"{name}.png"
-        try:
-            path.write_bytes(encode_mask(result.mask, self._label_space))
-        except OSError as error:
-            raise InputError(describe_os_error(error, self.output)) from error
+        picture = encode_mask(result.mask, self._label_space)
+        with refusals(self.output):
+            (self._part / f"{name}.png").write_bytes(picture)
 
     def checkpoint(self) -> dict[str, Any]:
         return {}  # pictures behind the place are written again, under the same names
 
     def finish(self) -> None:
-        try:
+        with refusals(self.output):
             if self.output.exists():
                 self.output.replace(self._replaced)
             self._part.replace(self.output)
-        except OSError as error:
-            raise InputError(describe_os_error(error, self.output)) from error
 
     def discard(self) -> None:
         pass  # what is not finished goes with the work folder

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cfcontra.opencv import cv2
 
-from .color import Color
+from .color import BT709, Color
 
 _LOG = logging.getLogger(__name__)
 PLANAR = frozenset({"yuv420p", "yuvj420p"})
@@ -33,6 +33,16 @@ def to_planar(
         dst_colorspace=color.matrix,
         dst_color_range=color.range,
     )
+
+
+def from_pixels(
+    reformatter: VideoReformatter, pixels: NDArray[np.uint8], layout: str
+) -> av.VideoFrame:
+    """A picture `[H, W, 3]` in `rgb24` or `bgr24` as 8-bit planar YUV 4:2:0 in BT.709."""
+    frame = av.VideoFrame.from_ndarray(pixels, format=layout)
+    planar = to_planar(reformatter, frame, (frame.width, frame.height), BT709)
+    BT709.tag(planar)
+    return planar
 
 
 def plane_rows(plane: av.video.plane.VideoPlane, channels: int = 1) -> NDArray[np.uint8]:

@@ -9,10 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import av
-import numpy as np
 
 from cfcontra.errors import InputError, system_reason
-from cfcontra.opencv import cv2
+from cfcontra.visualize import encode_jpeg
 
 from .compose import Overlay
 from .shape import RgbConverter
@@ -109,13 +108,9 @@ class Preview:
             if self._closed or self._picture is None:
                 return None
             if self._encoded[0] != self._number:
-                self._encoded = self._number, self._jpeg(self._picture)
+                jpeg = encode_jpeg(self._to_rgb(self._picture), _QUALITY)
+                self._encoded = self._number, jpeg
             return self._encoded
-
-    def _jpeg(self, picture: av.VideoFrame) -> bytes:
-        pixels = cv2.cvtColor(self._to_rgb(picture), cv2.COLOR_RGB2BGR)
-        _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-        return np.asarray(data).tobytes()
 
 
 class _Server(ThreadingHTTPServer):

@@ -52,11 +52,6 @@ class Window:
                 "without windows. --preview shows the same in a browser."
             )
 
-    @property
-    def closed(self) -> bool:
-        """Whether the user has closed it."""
-        return self._process.poll() is not None
-
     def show(self, width: int, height: int, pixels: bytes) -> None:
         """Show a picture, BGR.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cfcontra.errors import InputError
-from cfcontra.files import atomic_write_text, describe_os_error
+from cfcontra.files import atomic_write_text, refusals
 
 from .source import Mark
 
@@ -56,11 +56,9 @@ class WorkFolder:
         self.mark: Mark | None = None
         self._states: dict[str, dict[str, Any]] = {}
         self._settings = json.loads(json.dumps(settings))
-        try:
+        with refusals(path):
             path.mkdir(exist_ok=True)
             self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise InputError(describe_os_error(error, path)) from error
         try:
             self._claim()
             if resume:

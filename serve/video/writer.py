@@ -12,15 +12,17 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from cfcontra.errors import InputError, system_reason
-from cfcontra.files import describe_os_error, prepare_output
+from cfcontra.files import prepare_output, refusals
 
 from .audio import AudioTrack
 from .codec import DEFAULT_CODEC, find_encoder
 from .color import BT709
 from .mp4 import Mp4File
+from .picture import from_pixels
 from .remux import Segment, remux
 from .source import VideoFormat
 
@@ -43,9 +45,6 @@ class VideoWriter:
         threads: encoding threads, None for the encoder's choice.
         state: what `cut` returned, to write behind the segments of an earlier process.
 
-    Attributes:
-        frames: frames written so far.
-
     Raises:
         InputError: an unknown encoder, or one that cannot do this.
     """
@@ -60,13 +59,12 @@ class VideoWriter:
         state: dict[str, Any] | None = None,
     ) -> None:
         self.path = path
-        self.frames = 0
         self._form, self._work, self._threads = form, work, threads
         self._encoder = find_encoder(codec)
         self._segments: list[Segment] = []
         self._end = 0
         if state is not None:
-            self.frames, self._end = state["frames"], state["end"]
+            self._end = state["end"]
             self._segments = [Segment(work / name, base) for name, base in state["segments"]]
         self._base: int | None = None
         self._file: Mp4File | None = None
@@ -130,7 +128,6 @@ class VideoWriter:
         image.pts -= self._base
         with self._refusals():
             file.mux(self._stream.encode(image))
-        self.frames += 1
 
     def cut(self) -> dict[str, Any]:
         """Complete the open segment, so that nothing before it can be lost.
@@ -148,7 +145,6 @@ class VideoWriter:
             self._segments.append(Segment(self._open_path, self._base))
             self._file = None
         return {
-            "frames": self.frames,
             "end": self._end,
             "segments": [[segment.path.name, segment.base] for segment in self._segments],
         }
@@ -189,9 +185,8 @@ class VideoWriter:
     @contextmanager
     def _refusals(self) -> Iterator[None]:
         try:
-            yield
-        except OSError as error:
-            raise InputError(describe_os_error(error, self.path)) from error
+            with refusals(self.path):
+                yield
         except av.FFmpegError as error:
             raise InputError(f"{self.path}: encoding failed ({system_reason(error)}).") from error
 
@@ -213,6 +208,7 @@ def write_video(
     prepare_output(path, overwrite)
     writer: VideoWriter | None = None
     size: tuple[int, ...] = ()
+    reformatter = VideoReformatter()
     work = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", suffix=".part", dir=path.parent))
     try:
         for number, image in enumerate(frames):
@@ -221,7 +217,7 @@ def write_video(
                 writer = VideoWriter(path, VideoFormat(size[1], size[0], fps, 1 / fps, BT709), work)
             if image.shape != size:
                 raise InputError(f"{path}: frame {number} is {image.shape}, the first was {size}.")
-            writer.write(_frame(image, number, fps))
+            writer.write(_frame(reformatter, image, number, fps))
         if writer is None:
             raise InputError(f"{path}: there are no frames to write.")
         writer.finish()
@@ -231,12 +227,11 @@ def write_video(
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _frame(image: NDArray[np.uint8], number: int, fps: Fraction) -> av.VideoFrame:
+def _frame(
+    reformatter: VideoReformatter, image: NDArray[np.uint8], number: int, fps: Fraction
+) -> av.VideoFrame:
     odd = [(0, side % 2) for side in image.shape[:2]]
     even = np.pad(image, [*odd, (0, 0)], mode="edge") if any(map(sum, odd)) else image
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24").reformat(
-        format="yuv420p", dst_colorspace=BT709.matrix, dst_color_range=BT709.range
-    )
-    BT709.tag(frame)
+    frame = from_pixels(reformatter, np.ascontiguousarray(even), "rgb24")
     frame.pts, frame.time_base, frame.duration = number, 1 / fps, 1
     return frame

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cfcontra.errors import InputError
-from cfcontra.files import describe_os_error
+from cfcontra.files import refusals
 
 _PLAIN = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -42,10 +41,8 @@ def log_requests(target: str) -> None:
         handler = logging.StreamHandler(sys.stderr)
     else:
         path = Path(target)
-        try:
+        with refusals(path):
             handler = logging.FileHandler(path, encoding="utf-8")
-        except OSError as error:
-            raise InputError(describe_os_error(error, path)) from error
     handler.setFormatter(JsonLines())
     logger = logging.getLogger("cfcontra.serve")
     logger.setLevel(logging.INFO)

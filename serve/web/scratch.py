@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from cfcontra.errors import InputError
-from cfcontra.files import describe_os_error
+from cfcontra.files import refusals
 
 _LOCK = "in-use"
 
@@ -31,7 +31,7 @@ class Scratch:
 
     def __init__(self, root: Path | None = None) -> None:
         self._root = root or Path(tempfile.gettempdir()) / f"cfcontra-{os.getuid()}"
-        try:
+        with refusals(self._root):
             self._root.mkdir(mode=0o700, parents=root is not None, exist_ok=True)
             _check_private(self._root)
             with (self._root / "starting").open("ab") as starting:
@@ -41,8 +41,6 @@ class Scratch:
                 self.path.mkdir(mode=0o700)
                 self._lock = (self.path / _LOCK).open("ab")
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
-        except OSError as error:
-            raise InputError(describe_os_error(error, self._root)) from error
 
     def folder(self, name: str) -> Path:
         """A folder inside, made when first asked for."""

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from cfcontra.errors import InputError
-from cfcontra.files import atomic_path, atomic_write_text, prepare_output, prepare_output_folder
+from cfcontra.files import (
+    atomic_path,
+    atomic_write_text,
+    prepare_output,
+    prepare_output_folder,
+    refusals,
+)
 
 
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -48,3 +54,10 @@ def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
         prepare_output(tmp_path, overwrite=True)
     with pytest.raises(InputError, match="cannot be written"):
         prepare_output_folder(tmp_path / "a.txt" / "below")
+
+
+def test_a_reader_who_has_gone_is_no_refusal() -> None:
+    with pytest.raises(InputError, match=r"out: cannot be written"), refusals(Path("out")):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    with pytest.raises(BrokenPipeError), refusals(Path("standard output")):
+        raise BrokenPipeError
