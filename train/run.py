@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cfcontra.allocator import keep_freed_memory
 from cfcontra.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cfcontra.claim import claimed
 from cfcontra.datasets import SegmentationDataset, open_dataset
 from cfcontra.datasets.cache import CachedDataset
 from cfcontra.device import resolve_device, set_threads
@@ -62,7 +63,9 @@ def run(request: RunRequest) -> RunResult | None:
         request = replace(request, quiet=True)
         logging.getLogger("cfcontra").setLevel(logging.ERROR)
     try:
-        return _run(request)
+        prepare_output(request.folder / "model.pt", request.overwrite)
+        with nullcontext() if process_rank() else claimed(request.folder):
+            return _run(request)
     except InputError:
         with suppress(OSError):  # where nothing was written, nothing stays
             request.folder.rmdir()
@@ -70,8 +73,6 @@ def run(request: RunRequest) -> RunResult | None:
 
 
 def _run(request: RunRequest) -> RunResult | None:
-    model_path = request.folder / "model.pt"
-    prepare_output(model_path, request.overwrite)
     for service in request.loggers:
         require_package(service)
     recipe, stage = request.recipe, getattr(request.recipe, request.stage)
@@ -125,6 +126,7 @@ def _run(request: RunRequest) -> RunResult | None:
         record["selection"] = selection.record()
     record["prototypes"] = kept.record(label_space.classes)
     metadata = replace(trained.metadata, training=record)
+    model_path = request.folder / "model.pt"
     save_checkpoint(model_path, trained.model.cpu(), metadata, kept.prototypes)
     note_banks(request.folder, module)
     report = _report(request, device) if request.report else None

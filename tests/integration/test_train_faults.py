@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import urllib.error
 from collections.abc import Callable
@@ -71,6 +72,25 @@ def test_a_network_beside_a_model_to_start_from(
 ) -> None:
     assert adapt("--init", str(model_file), "--model.name", "segformer-b0") == 2
     assert "with --init the network is that of" in said(capsys)
+
+
+def test_a_run_that_another_process_writes(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from cfcontra.claim import claimed\n"
+        "with claimed(Path('runs/ad')): print('held', flush=True); sys.stdin.read()"
+    )
+    (place / "runs" / "ad").mkdir(parents=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=place, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"held\n"
+        assert adapt("--overwrite") == 2
+        assert "another process is writing there" in said(capsys)
+        other.kill()
+    assert adapt("--overwrite") == 0  # a claim ends with its process
+    assert not (place / "runs" / "ad" / ".lock").exists()
 
 
 def test_averaging_without_an_average(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
