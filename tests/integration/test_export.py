@@ -26,29 +26,6 @@ from cfcontra.metadata import METADATA_KEY, ModelMetadata
 Export = Callable[..., int]
 
 
-@pytest.fixture(scope="module")
-def frames(make_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_folder(tmp_path_factory.mktemp("frames") / "day", frames=3, size=(60, 110))
-
-
-@pytest.fixture
-def export(
-    model_file: Path,
-    frames: Path,
-    network: onnx.ModelProto,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Export:
-    """Run the command into `tmp_path/out.onnx`, with the network's part built only once."""
-    monkeypatch.setattr(exporter, "export_network", lambda *given: network)
-
-    def run(*more: str, model: Path = model_file, certify: str = f"folder:{frames}") -> int:
-        output = ("--output", str(tmp_path / "out.onnx"))
-        return main([str(model), *output, "--certify", certify, "--threads", "1", *more])
-
-    return run
-
-
 def metadata_of(path: Path) -> ModelMetadata:
     stored = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     return ModelMetadata.from_json(stored[METADATA_KEY], str(path))
@@ -397,7 +374,6 @@ def test_full_disk_leaves_nothing(
 def test_interrupt_leaves_nothing(
     export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cfcontra.export import exporter
 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 
 from cfcontra.errors import CheckFailedError
-from cfcontra.export import auto, exporter
+from cfcontra.export import auto
 from cfcontra.export.cli import main
 
 Export = Callable[..., int]
@@ -26,14 +25,13 @@ class _Timed:
 @pytest.fixture
 def export(
     model_file: Path,
-    network: onnx.ModelProto,
+    network_once: None,
     tmp_path: Path,
     make_folder: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Export:
     """Run the command, on a machine where the precisions take the milliseconds given."""
     frames = make_folder(tmp_path / "day", frames=2, size=(60, 110))
-    monkeypatch.setattr(exporter, "export_network", lambda *given: network)
 
     def run(*more: str, times: dict[str, float], certify: str = "") -> int:
         def measure(cases: Sequence[Any], *arguments: Any) -> list[_Timed]:

@@ -23,30 +23,6 @@ from cfcontra.runtime import open_backend
 Export = Callable[..., int]
 
 
-@pytest.fixture(scope="module")
-def frames(make_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_folder(tmp_path_factory.mktemp("frames") / "day", frames=3, size=(60, 110))
-
-
-@pytest.fixture
-def export(
-    model_file: Path,
-    frames: Path,
-    network: onnx.ModelProto,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Export:
-    """Run the command into `tmp_path/out.onnx`, with the network's part built only once."""
-    monkeypatch.setattr(exporter, "export_network", lambda *given: network)
-
-    def run(*more: str) -> int:
-        output = ("--output", str(tmp_path / "out.onnx"))
-        given = ("--certify", f"folder:{frames}", "--threads", "1")
-        return main([str(model_file), *output, *given, *more])
-
-    return run
-
-
 def test_int8(
     export: Export,
     tmp_path: Path,

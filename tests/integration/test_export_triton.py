@@ -25,11 +25,7 @@ Export = Callable[..., int]
 
 
 @pytest.fixture
-def export(
-    model_file: Path, network: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Export:
-    monkeypatch.setattr(exporter, "export_network", lambda *given: network)
-
+def export(model_file: Path, network_once: None, tmp_path: Path) -> Export:
     def run(*more: str) -> int:
         given = ("--certify", "streets:noon,size=64x96", "--certify-frames", "1", "--threads", "1")
         output = ("--format", "triton", "--output", str(tmp_path / "models"))

@@ -74,9 +74,7 @@ def test_a_network_beside_a_model_to_start_from(
     assert "with --init the network is that of" in said(capsys)
 
 
-def test_a_run_that_another_process_writes(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_another_process_writes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = (
         "import sys; from pathlib import Path; from cfcontra.claim import claimed\n"
         "with claimed(Path('runs/ad')): print('held', flush=True); sys.stdin.read()"
