@@ -30,9 +30,9 @@ class OnnxBackend(ExportedBackend):
         path: file written by `cfcontra-export`.
         device: `auto`, `cpu` or `cuda[:N]`; a device asked for is used or refused.
         threads: CPU threads, None for one per core.
-        streams: calls at the same time, on a CPU alone. They share the threads: a frame takes
-            longer and all of them together less, as cores that work on frames of their own
-            need not wait for each other.
+        streams: calls at the same time on a CPU; a GPU always takes two. They share the
+            threads: a frame takes longer and all of them together less, as cores that work on
+            frames of their own need not wait for each other.
 
     Raises:
         InputError: not an ONNX file, not exported by cfcontra, or a device that the
@@ -48,7 +48,9 @@ class OnnxBackend(ExportedBackend):
             raise InputError(f"--threads {threads}: give 1 or more.")
         wanted = resolve_device(device)
         self._path, self._threads = path, threads
-        if wanted.type == "cpu" and streams > 1:
+        if wanted.type == "cuda":
+            self.streams = 2  # one copies while the other computes
+        elif streams > 1:
             cores = threads or available_cores()
             self.streams = min(streams, cores)
             self._threads = cores // self.streams

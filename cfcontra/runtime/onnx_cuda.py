@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from torch import Tensor
 
 PROVIDER = "CUDAExecutionProvider"
 _KEPT = 4
-"""Shapes of frames whose memory is kept: a server sees any number of them."""
+"""Memories kept for calls to come: a server sees any number of shapes."""
 
 
 class DeviceBinding:
     """Runs a session on memory of a device, which is kept for the last few shapes of frames.
 
-    A call copies frames in and outputs out, through pinned memory, and nothing in between.
+    A call copies frames in and outputs out, and nothing in between. Any thread may call: each
+    call has memory and a stream to itself, so that one copies while another computes.
 
     Args:
         session: of onnxruntime.
@@ -30,7 +32,8 @@ class DeviceBinding:
 
     def __init__(self, session: Any, device: torch.device) -> None:
         self._session, self._device = session, device
-        self._memory: dict[tuple[int, ...], _Memory] = {}
+        self._free: list[_Memory] = []  # the last one was used last
+        self._lock = threading.Lock()
 
     def run(
         self,
@@ -43,13 +46,21 @@ class DeviceBinding:
         Args:
             shapes: of all outputs.
         """
-        memory = self._memory.pop(frames.shape, None)
+        memory = self._take(frames.shape)
         if memory is None:
             memory = _Memory(self._session, self._device, frames, shapes)
-        self._memory[frames.shape] = memory  # the last one is the one used last
-        if len(self._memory) > _KEPT:
-            del self._memory[next(iter(self._memory))]
-        return memory.run(self._session, frames, names)
+        found = memory.run(frames, names)
+        with self._lock:
+            self._free.append(memory)
+            del self._free[:-_KEPT]
+        return found
+
+    def _take(self, shape: tuple[int, ...]) -> _Memory | None:
+        with self._lock:
+            for index in reversed(range(len(self._free))):
+                if self._free[index].shape == shape:
+                    return self._free.pop(index)
+        return None
 
 
 class _Memory:
@@ -60,13 +71,13 @@ class _Memory:
         frames: NDArray[np.generic],
         shapes: dict[str, tuple[int, ...]],
     ) -> None:
-        self._device = device
-        pinned = device.type == "cuda"
-        kind = torch.from_numpy(np.zeros(1, frames.dtype)).dtype
-        self._given = torch.empty(frames.shape, dtype=kind, pin_memory=pinned)
-        self._frames = torch.empty(frames.shape, dtype=kind, device=device)
+        self.shape = frames.shape
+        self._session = session
+        self._stream: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._frames = torch.empty_like(torch.from_numpy(frames), device=device)
         self._outputs: dict[str, Tensor] = {}
-        self._found: dict[str, Tensor] = {}
         self._binding = session.io_binding()
         where = device.type, device.index or 0
         self._binding.bind_input(
@@ -77,24 +88,27 @@ class _Memory:
             is_bytes = kinds[name] == "tensor(uint8)"
             kind = torch.uint8 if is_bytes else torch.float32
             self._outputs[name] = torch.empty(shape, dtype=kind, device=device)
-            self._found[name] = torch.empty(shape, dtype=kind, pin_memory=pinned)
             element = np.uint8 if is_bytes else np.float32
             address = self._outputs[name].data_ptr()
             self._binding.bind_output(name, *where, element, shape, address)
 
-    def run(
-        self, session: Any, frames: NDArray[np.generic], names: Sequence[str]
-    ) -> list[NDArray[np.generic]]:
-        self._given.numpy()[...] = frames
-        self._frames.copy_(self._given, non_blocking=True)
-        if self._device.type == "cuda":
-            torch.cuda.current_stream(self._device).synchronize()  # the session has its own stream
-        session.run_with_iobinding(self._binding)
-        for name in names:
-            self._found[name].copy_(self._outputs[name], non_blocking=True)
-        if self._device.type == "cuda":
-            torch.cuda.current_stream(self._device).synchronize()
-        return [self._found[name].numpy().copy() for name in names]
+    def run(self, frames: NDArray[np.generic], names: Sequence[str]) -> list[NDArray[np.generic]]:
+        with torch.cuda.stream(self._stream):
+            # Does not block where the frames lie in pinned memory.
+            self._frames.copy_(torch.from_numpy(frames), non_blocking=True)
+            self._wait()  # the session has streams of its own
+            self._session.run_with_iobinding(self._binding)
+            self._binding.synchronize_outputs()
+            found = [
+                self._outputs[name].to("cpu", non_blocking=True, copy=True)  # pinned by torch
+                for name in names
+            ]
+            self._wait()
+        return [values.numpy() for values in found]
+
+    def _wait(self) -> None:
+        if self._stream is not None:
+            self._stream.synchronize()
 
 
 def why_no_cuda() -> str:

@@ -109,12 +109,8 @@ class _Call:
         if context is None or not context.set_input_shape("frames", frames.shape):
             raise InputError(f"The engine takes no frames of shape {frames.shape}.")
         self._context = context
-        self._given = torch.empty(
-            frames.shape, dtype=torch.from_numpy(frames[:0]).dtype, pin_memory=True
-        )
-        self._frames = self._given.to(stream.device)
+        self._frames = torch.from_numpy(frames).to(stream.device)
         self._outputs: dict[str, Tensor] = {}
-        self._found: dict[str, Tensor] = {}
         context.set_tensor_address("frames", self._frames.data_ptr())
         for index in range(engine.num_io_tensors):
             name = engine.get_tensor_name(index)
@@ -133,7 +129,6 @@ class _Call:
         kind = torch.uint8 if is_bytes else torch.float32
         shape = tuple(self._context.get_tensor_shape(name))
         self._outputs[name] = torch.empty(shape, dtype=kind, device=self._stream.device)
-        self._found[name] = torch.empty(shape, dtype=kind, pin_memory=True)
         self._context.set_tensor_address(name, self._outputs[name].data_ptr())
 
     def _run(self) -> None:
@@ -141,10 +136,12 @@ class _Call:
             raise InputError("TensorRT could not run the engine; its log above says why.")
 
     def run(self, frames: NDArray[np.generic], names: Sequence[str]) -> Arrays:
-        self._given.numpy()[...] = frames
-        self._frames.copy_(self._given, non_blocking=True)
+        # Does not block where the frames lie in pinned memory.
+        self._frames.copy_(torch.from_numpy(frames), non_blocking=True)
         self._graph.replay()
-        for name in names:
-            self._found[name].copy_(self._outputs[name], non_blocking=True)
+        found = [
+            self._outputs[name].to("cpu", non_blocking=True)  # into memory that torch pins
+            for name in names
+        ]
         self._stream.synchronize()
-        return [self._found[name].numpy().copy() for name in names]
+        return [values.numpy() for values in found]
