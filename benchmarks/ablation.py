@@ -22,6 +22,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rows import row, write_rows
+
 from cfcontra.train import cli
 
 NO_STYLE = ["--style.name", "none"]
@@ -142,36 +144,36 @@ def main() -> None:
     arguments = parser.parse_args()
     setting = settings(arguments.setting, arguments.data)
     folder = arguments.folder / arguments.setting
-    rows = [SOURCE_ONLY, *(row for row in arguments.rows if row != SOURCE_ONLY)]
-    found: dict[str, list[dict[str, float]]] = {row: [] for row in rows}
+    methods = [SOURCE_ONLY, *(name for name in arguments.rows if name != SOURCE_ONLY)]
+    found: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
     for seed in arguments.seeds:
-        for row in rows:
-            scores = measure(setting, row, seed, folder, arguments.device)
-            found[row].append(scores)
+        for method in methods:
+            scores = measure(setting, method, seed, folder, arguments.device)
+            found[method].append(scores)
             told = ", ".join(f"{name} {value:.1f}" for name, value in scores.items())
-            print(f"seed {seed}: {row}: {told}", file=sys.stderr, flush=True)
+            print(f"seed {seed}: {method}: {told}", file=sys.stderr, flush=True)
     print("| | source mIoU | target mIoU | seconds |\n| --- | --- | --- | --- |")
-    for row, results in found.items():
+    for method, results in found.items():
         cells = [spread([scores[name] for scores in results]) for name in ("source", "target")]
         seconds = statistics.mean(scores["seconds"] for scores in results)
-        print(f"| {row} | {cells[0]} | {cells[1]} | {seconds:.0f} |")
-    if arguments.json:
-        base = statistics.mean(scores["target"] for scores in found[SOURCE_ONLY])
-        content = []
-        for row, results in found.items():
-            value = statistics.mean(scores["target"] for scores in results)
-            content.append(
-                {
-                    "name": f"{arguments.setting}: {row}: target mIoU",
-                    "value": value,
-                    "unit": "mIoU",
-                    "baseline": base,
-                    "ratio": value / base,
-                    "floor": None,
-                    "holds": True,
-                }
+        print(f"| {method} | {cells[0]} | {cells[1]} | {seconds:.0f} |")
+    means = {
+        method: statistics.mean(scores["target"] for scores in results)
+        for method, results in found.items()
+    }
+    write_rows(
+        arguments.json,
+        [
+            row(
+                f"{arguments.setting}: {method}: target mIoU",
+                mean,
+                means[SOURCE_ONLY],
+                "mIoU",
+                more_is_better=True,
             )
-        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+            for method, mean in means.items()
+        ],
+    )
 
 
 if __name__ == "__main__":

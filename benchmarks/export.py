@@ -11,7 +11,6 @@ onnxruntime). The mIoU is that of the certificate, on labelled frames.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
+
+from rows import row, write_rows
 
 from cfcontra.errors import CfcontraError
 from cfcontra.export.bench import PLAIN, Case, Timing, measure
@@ -96,27 +97,14 @@ def run(arguments: argparse.Namespace, folder: Path) -> None:
         miou = certificate.miou or {"exported": float("nan"), "difference": float("nan")}
         found = f"{100 * miou['exported']:.2f} | {-100 * miou['difference']:.2f}"
         print(f"| {precision} | {megabytes:.1f} | {certificate.agreement:.4%} | {found} |")
-    if arguments.json:
-        content = floors(by_case, certificates["int8"].miou)
-        content += file_sizes(folder)
-        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+    content = floors(by_case, certificates["int8"].miou)
+    write_rows(arguments.json, content + file_sizes(folder))
 
 
 def file_sizes(folder: Path) -> list[dict[str, Any]]:
     """Megabytes of each file, beside float32's."""
     sizes = {name: (folder / f"{name}.onnx").stat().st_size / 1e6 for name in PRECISIONS}
-    return [
-        {
-            "name": f"{name}.onnx, size",
-            "value": size,
-            "unit": "MB",
-            "baseline": sizes["fp32"],
-            "ratio": sizes["fp32"] / size,
-            "floor": None,
-            "holds": True,
-        }
-        for name, size in sizes.items()
-    ]
+    return [row(f"{name}.onnx, size", size, sizes["fp32"], "MB") for name, size in sizes.items()]
 
 
 def set_work_size(path: Path, size: tuple[int, int]) -> None:
@@ -137,36 +125,17 @@ def floors(
     onnx, int8 = by_case["fp32", "onnxruntime"].p50, by_case["int8", "onnxruntime"].p50
     plain = by_case["fp32", PLAIN].p50
     fastest = min(timing.p50 for timing in by_case.values())
-    rows: list[tuple[str, float, float, float | None]] = [
-        ("int8 against fp32, onnxruntime", int8, onnx, 2.0),
-        ("onnxruntime against eager torch", onnx, eager, 1.5),
-        ("fastest runtime against eager torch", fastest, eager, 3.0),
-        ("fused graph against a plain loop", onnx, plain, None),
-    ]
-    content: list[dict[str, Any]] = [
-        {
-            "name": name,
-            "value": value,
-            "unit": "ms",
-            "baseline": baseline,
-            "ratio": baseline / value,
-            "floor": floor,
-            "holds": floor is None or baseline / value >= floor,
-        }
-        for name, value, baseline, floor in rows
+    content = [
+        row("int8 against fp32, onnxruntime", int8, onnx, "ms", 2.0),
+        row("onnxruntime against eager torch", onnx, eager, "ms", 1.5),
+        row("fastest runtime against eager torch", fastest, eager, "ms", 3.0),
+        row("fused graph against a plain loop", onnx, plain, "ms"),
     ]
     if miou is not None:
-        content.append(
-            {
-                "name": "int8, mIoU",
-                "value": miou["exported"],
-                "unit": "share",
-                "baseline": miou["checkpoint"],
-                "ratio": miou["exported"] / miou["checkpoint"],
-                "floor": None,
-                "holds": miou["difference"] >= -0.01,
-            }
+        found = row(
+            "int8, mIoU", miou["exported"], miou["checkpoint"], "share", more_is_better=True
         )
+        content.append(found | {"holds": miou["difference"] >= -0.01})
     return content
 
 

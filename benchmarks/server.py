@@ -12,12 +12,10 @@ the model alone, called from as many threads as there are cores.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import io
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -25,43 +23,22 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
 
 import numpy as np
+from rows import row, write_rows
+from server_clients import Load
 
 CORES = os.cpu_count() or 1
-_TICK = os.sysconf("SC_CLK_TCK")
+_CLIENTS = Path(__file__).with_name("server_clients.py")
 
 
 @dataclass(frozen=True)
-class Load:
-    """What some clients saw in some seconds.
-
-    Attributes:
-        seconds: of wall time.
-        latencies: of answered requests, in seconds.
-        refused: answers with 429.
-        failed: any other answer but 200.
-        client_cpu: seconds of CPU time of the clients.
-        server_cpu: of the server.
-        machine_cpu: of all programs.
-    """
-
-    seconds: float
-    latencies: list[float]
-    refused: int
-    failed: int
-    client_cpu: float
-    server_cpu: float
-    machine_cpu: float
-
-
-@dataclass(frozen=True)
-class Row:
+class Figures:
     """Figures of one number of clients.
 
     Attributes:
@@ -95,22 +72,12 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--client", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.picture is None:
-        with tempfile.TemporaryDirectory(prefix="cfcontra-") as folder:
+    with tempfile.TemporaryDirectory(prefix="cfcontra-") as folder:
+        if arguments.picture is None:
             arguments.picture = Path(folder) / "street.jpg"
             arguments.picture.write_bytes(street())
-            run(arguments, arguments.picture.read_bytes())
-        return
-    data = arguments.picture.read_bytes()
-    if arguments.client:
-        port, pid, clients = map(int, arguments.client[:3])
-        seconds = float(arguments.client[3])
-        load = asyncio.run(drive(port, pid, arguments.output, data, clients, seconds))
-        json.dump(asdict(load), sys.stdout)
-        return
-    run(arguments, data)
+        run(arguments, arguments.picture.read_bytes())
 
 
 def run(arguments: argparse.Namespace, data: bytes) -> None:
@@ -118,7 +85,7 @@ def run(arguments: argparse.Namespace, data: bytes) -> None:
     process, port = start(arguments.model)
     try:
         measure(process.pid, port, arguments, 4, 2.0)  # warm
-        rows = [
+        figures = [
             measure(process.pid, port, arguments, clients, arguments.seconds)
             for clients in arguments.clients
         ]
@@ -135,33 +102,26 @@ def run(arguments: argparse.Namespace, data: bytes) -> None:
     print("| clients | pictures/s | of the bare backend | p50, ms | p99, ms | server's CPU, ms |")
     print("| --- | --- | --- | --- | --- | --- |")
     results = []
-    for row in rows:
-        share = row.per_second * picture / row.cores
-        cells = (row.clients, f"{row.per_second:.1f}", f"{row.per_second / bare:.2f}")
-        times = (f"{1000 * row.p50:.0f}", f"{1000 * row.p99:.0f}", f"{1000 * row.server_cpu:.1f}")
+    for found in figures:
+        cells = (found.clients, f"{found.per_second:.1f}", f"{found.per_second / bare:.2f}")
+        times = [f"{1000 * seconds:.0f}" for seconds in (found.p50, found.p99)]
+        times.append(f"{1000 * found.server_cpu:.1f}")
+        result = row(
+            f"server, {found.clients} clients, against the machine's bound",
+            found.per_second,
+            found.cores / picture,
+            "pictures/s",
+            0.85 if found.clients == 8 else None,
+            more_is_better=True,
+        )
         print(f"| {' | '.join(map(str, (*cells, *times)))} |", end="")
         print(
-            f" bound {share:.2f}; refused {row.refused}, failed {row.failed}, "
-            f"other programs {row.others:.2f} cores"
+            f" bound {result['ratio']:.2f}; refused {found.refused}, failed {found.failed}, "
+            f"other programs {found.others:.2f} cores"
         )
-        floor = 0.85 if row.clients == 8 else None
-        results.append(
-            {
-                "name": f"server, {row.clients} clients, against the machine's bound",
-                "value": row.per_second,
-                "unit": "pictures/s",
-                "baseline": row.cores / picture,
-                "ratio": share,
-                "floor": floor,
-                "holds": floor is None or share >= floor,
-                "p50": row.p50,
-                "p99": row.p99,
-                "bare": bare,
-                "other_programs": row.others,
-            }
-        )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+        seen = {"p50": found.p50, "p99": found.p99, "bare": bare, "other_programs": found.others}
+        results.append(result | seen)
+    write_rows(arguments.json, results)
 
 
 def street() -> bytes:
@@ -243,11 +203,10 @@ def start(model: Path) -> tuple[subprocess.Popen[str], int]:
 
 def measure(
     pid: int, port: int, arguments: argparse.Namespace, clients: int, seconds: float
-) -> Row:
-    own = [sys.executable, __file__, str(arguments.model), "--output", arguments.output]
-    own += ["--picture", str(arguments.picture)]
+) -> Figures:
+    asked = (arguments.picture, arguments.output, port, pid, clients, seconds)
     done = subprocess.run(
-        [*own, "--client", str(port), str(pid), str(clients), str(seconds)],
+        [sys.executable, str(_CLIENTS), *map(str, asked)],
         check=True,
         capture_output=True,
         text=True,
@@ -255,7 +214,7 @@ def measure(
     load = Load(**json.loads(done.stdout))
     others = (load.machine_cpu - load.server_cpu - load.client_cpu) / load.seconds
     answered = len(load.latencies)
-    return Row(
+    return Figures(
         clients,
         answered / load.seconds,
         float(np.quantile(load.latencies, 0.5)),
@@ -266,69 +225,6 @@ def measure(
         max(0.0, others),
         CORES - max(0.0, others) - load.client_cpu / load.seconds,
     )
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds of CPU time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
-
-
-def busy_machine() -> float:
-    """Seconds of CPU time of all processes so far."""
-    user, nice, system, _, _, irq, softirq, *_ = map(
-        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
-    )
-    return (user + nice + system + irq + softirq) / _TICK
-
-
-async def drive(
-    port: int, pid: int, output: str, data: bytes, clients: int, seconds: float
-) -> Load:
-    """Let clients send one request after the other, each on a connection of its own."""
-    head = (
-        f"POST /v1/segment?output={output} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
-    )
-    request = head.encode() + data
-    latencies: list[float] = []
-    statuses: dict[int, int] = {}
-    started = time.perf_counter()
-    cpu = cpu_times(pid)
-
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while time.perf_counter() - started < seconds:
-            sent = time.perf_counter()
-            writer.write(request)
-            status = await read_answer(reader)
-            statuses[status] = statuses.get(status, 0) + 1
-            if status == 200:
-                latencies.append(time.perf_counter() - sent)
-            elif status == 429:
-                await asyncio.sleep(0.1)
-        writer.close()
-
-    await asyncio.gather(*(client() for _ in range(clients)))
-    wall = time.perf_counter() - started
-    refused = statuses.get(429, 0)
-    failed = sum(statuses.values()) - refused - len(latencies)
-    spent = [now - then for now, then in zip(cpu_times(pid), cpu, strict=True)]
-    return Load(wall, latencies, refused, failed, *spent)
-
-
-async def read_answer(reader: asyncio.StreamReader) -> int:
-    head = await reader.readuntil(b"\r\n\r\n")
-    found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-    assert found is not None, head
-    await reader.readexactly(int(found[1]))
-    return int(head.split(b" ", 2)[1])
-
-
-def cpu_times(server: int) -> tuple[float, float, float]:
-    """Seconds of CPU time so far: of this process, the server, and the whole machine."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime, cpu_of(server), busy_machine()
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ python benchmarks/streets.py [--json FILE]
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
+from rows import row, write_rows
 
 from cfcontra.datasets.streets import STYLES, StreetsDataset
 
@@ -43,19 +43,8 @@ def main() -> None:
     for style in STYLES:
         value = milliseconds(style)
         print(f"streets:{style} {SIZE[0]}×{SIZE[1]}: {value:.1f} ms per frame (at most {MOST_MS})")
-        results.append(
-            {
-                "name": f"streets:{style}",
-                "value": value,
-                "unit": "ms/frame",
-                "baseline": MOST_MS,
-                "ratio": MOST_MS / value,
-                "floor": 1.0,
-                "holds": value <= MOST_MS,
-            }
-        )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        results.append(row(f"streets:{style}", value, MOST_MS, "ms/frame", 1.0))
+    write_rows(arguments.json, results)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ allocations that torch's profiler records on a CPU.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -28,6 +27,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from rows import row, write_rows
 from torch import Tensor
 
 from cfcontra.allocator import keep_freed_memory
@@ -272,20 +272,6 @@ def peak_memory(work: Callable[[], None], device: torch.device) -> int:
     return peak
 
 
-def row(name: str, value: float, baseline: float, unit: str, floor: float | None) -> dict[str, Any]:
-    ratio = baseline / value
-    holds = floor is None or ratio >= floor
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "baseline": baseline,
-        "ratio": ratio,
-        "floor": floor,
-        "holds": holds,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto")
@@ -336,8 +322,7 @@ def main() -> None:
             f"| {entry['name']} | {entry['value']:.1f} {entry['unit']} | {entry['baseline']:.1f} "
             f"{entry['unit']} | {entry['ratio']:.2f} | {floor_text}{missed} |"
         )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
+    write_rows(arguments.json, rows)
     if arguments.check and not all(entry["holds"] for entry in rows):
         sys.exit(1)
 

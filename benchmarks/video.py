@@ -23,10 +23,8 @@ medians of the rounds. Wall times mean little where other programs use the same 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -42,6 +40,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
 
 import av
 import numpy as np
+from rows import row, write_rows
+from video_ultralytics import Ultralytics
 
 from cfcontra.errors import CfcontraError
 from cfcontra.export.graph import NETWORK_INPUT, NETWORK_OUTPUT
@@ -181,72 +181,6 @@ class UserLoop(PlainLoop):
         return cv2.resize(mask, frame.shape[1::-1], interpolation=cv2.INTER_NEAREST)
 
 
-ULTRALYTICS = """
-import json, sys, time, torch
-clip, size, threads, folder = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-torch.set_num_threads(threads)
-import ultralytics
-model = ultralytics.YOLO("yolo26n-sem.yaml")
-def run():
-    return sum(1 for _ in model.predict(clip, imgsz=size, save=True, stream=True, verbose=False,
-                                        device="cpu", project=folder, exist_ok=True))
-frames = run()
-network = model.predictor.model
-image = torch.zeros(1, 3, *model.predictor.imgsz)
-print(json.dumps({"version": ultralytics.__version__, "size": list(image.shape[2:])}), flush=True)
-for _ in sys.stdin:
-    started = time.perf_counter()
-    with torch.inference_mode():
-        for _ in range(frames):
-            network(image)
-    bare = time.perf_counter() - started
-    started = time.perf_counter()
-    assert run() == frames
-    whole = time.perf_counter() - started
-    print(json.dumps([1e3 * bare / frames, 1e3 * whole / frames]), flush=True)
-"""
-
-
-class Ultralytics:
-    """`predict(save=True)` in a process with another interpreter."""
-
-    def __init__(
-        self, python: Path, clip: Path, size: tuple[int, int], threads: int, folder: Path
-    ) -> None:
-        environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
-        arguments = [str(clip), json.dumps(size), str(threads), str(folder / "ultralytics")]
-        self._process = subprocess.Popen(
-            [str(python), "-c", ULTRALYTICS, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**environment, "YOLO_VERBOSE": "false", "YOLO_CONFIG_DIR": str(folder)},
-        )
-        self.about = self._answer()
-
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line[:1] in "[{":
-                return json.loads(line)
-        sys.exit("error: Ultralytics has ended; its own words are above.")
-
-    def measure(self) -> Spent:
-        """Milliseconds a frame: of the bare network, of the whole."""
-        assert self._process.stdin is not None
-        print("go", file=self._process.stdin, flush=True)
-        bare, whole = self._answer()
-        return bare, whole
-
-    def __enter__(self) -> Ultralytics:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-
-
 @dataclass
 class Result:
     """Medians over the rounds."""
@@ -366,37 +300,17 @@ def rows(results: list[Result]) -> list[dict[str, Any]]:
     found = []
     for result in results:
         wall = result.whole[0]
-        found.append(row(f"{result.name}: share of the bound", wall, result.bound, 0.90))
-        found.append(row(f"{result.name}: against the plain loop", wall, result.plain[0], 1.25))
+        found.append(row(f"{result.name}: share of the bound", wall, result.bound, "ms", 0.90))
+        plain = result.plain[0]
+        found.append(row(f"{result.name}: against the plain loop", wall, plain, "ms", 1.25))
         if result.ultralytics is not None:
             bare, whole = result.ultralytics
             share, theirs = result.stages["model"][0] / wall, bare / whole
-            found.append(
-                {
-                    "name": f"{result.name}: share of the bare model, against Ultralytics'",
-                    "value": share,
-                    "unit": "share",
-                    "baseline": theirs,
-                    "ratio": share / theirs,
-                    "floor": 1.6,
-                    "holds": share / theirs >= 1.6,
-                }
-            )
+            name = f"{result.name}: share of the bare model, against Ultralytics'"
+            found.append(row(name, share, theirs, "share", 1.6, more_is_better=True))
         for name, (stage_wall, cpu) in result.stages.items():
-            found.append(row(f"{result.name}: {name}, CPU against wall", stage_wall, cpu, None))
+            found.append(row(f"{result.name}: {name}, CPU against wall", stage_wall, cpu, "ms"))
     return found
-
-
-def row(name: str, value: float, baseline: float, floor: float | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": value,
-        "unit": "ms",
-        "baseline": baseline,
-        "ratio": baseline / value,
-        "floor": floor,
-        "holds": floor is None or baseline / value >= floor,
-    }
 
 
 def main() -> None:
@@ -416,8 +330,7 @@ def main() -> None:
     except CfcontraError as error:
         sys.exit(f"error: {error}")
     show(results)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows(results), indent=2) + "\n")
+    write_rows(arguments.json, rows(results))
 
 
 def run(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -> list[Result]:

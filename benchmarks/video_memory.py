@@ -11,19 +11,18 @@ second.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from rows import row, write_rows
 
 import cfcontra.runtime
 from cfcontra.label_space import LABEL_SPACES
@@ -156,17 +155,8 @@ def main() -> None:
     )
     if arguments.plot:
         plot(samples, frames, arguments.plot)
-    if arguments.json:
-        row: dict[str, Any] = {
-            "name": f"memory over {frames} frames, last tenth against second",
-            "value": late,
-            "unit": "MiB",
-            "baseline": early,
-            "ratio": early / late,
-            "floor": 0.95,
-            "holds": early / late >= 0.95,
-        }
-        arguments.json.write_text(json.dumps([row], indent=2) + "\n")
+    name = f"memory over {frames} frames, last tenth against second"
+    write_rows(arguments.json, [row(name, late, early, "MiB", 0.95)])
 
 
 if __name__ == "__main__":

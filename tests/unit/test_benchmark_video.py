@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -11,20 +9,14 @@ from types import ModuleType
 import av
 import numpy as np
 import pytest
+from benchmark_script import load_benchmark
 
 from cfcontra.serve.video import write_video
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "video.py"
-    spec = importlib.util.spec_from_file_location("benchmark_video", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("video")
 
 
 def test_the_bound_is_the_slowest_stage_or_all_cpu_time_over_the_cores(
