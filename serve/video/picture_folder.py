@@ -36,7 +36,7 @@ class PictureFolder(Source):
         self.name = str(folder)
         self.resumable = True
         self._pictures = pictures
-        self._stems = Counter(path.stem for path in pictures)
+        self._names = Counter(name for path in pictures for name in (path.stem, path.name))
         self._from = 0
         self._skipped = 0
         first = next((frame for frame in map(_decode, pictures) if frame is not None), None)
@@ -63,7 +63,7 @@ class PictureFolder(Source):
                 )
             image = self._shape(frame)
             image.pts, image.time_base, image.duration = position, self.format.time_base, 1
-            name = path.stem if self._stems[path.stem] == 1 else path.name  # a.jpg beside a.png
+            name = path.stem if self._names[path.stem] == 1 else path.name  # a.jpg beside a.png
             yield Frame(index, image, position, name)
             index += 1
 

@@ -125,9 +125,11 @@ def test_names_with_dots_go_through_every_kind_and_twice(place: Path) -> None:
 
 def test_pictures_whose_names_differ_in_their_endings_alone_keep_a_mask_each(place: Path) -> None:
     with pictures(place / "shots", 2) as folder:
-        cv2.imwrite(str(folder / "frame1.jpg"), image(1, (64, 48)))
+        for name in ("frame1.jpg", "frame1.jpg.png"):  # the one's name is the other's stem
+            cv2.imwrite(str(folder / name), image(1, (64, 48)))
     run("shots", "--write", "png")
-    assert tree(place / "shots-masks") == ["frame0.png", "frame1.jpg.png", "frame1.png.png"]
+    masks = ["frame0.png", "frame1.jpg.png", "frame1.jpg.png.png", "frame1.png.png"]
+    assert tree(place / "shots-masks") == masks
 
 
 def test_pictures_of_two_sizes_are_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
