@@ -210,7 +210,7 @@ class SegmentJob:
             return False
         if not outputs or WorkFolder.can_resume(work_path(outputs[0])):
             return False
-        self._say(f"{outputs[0]}: done already")
+        self._say(f"{outputs[0]}: done already; --overwrite makes it anew")
         return True
 
     def _progress(
@@ -288,6 +288,7 @@ class SegmentJob:
             "--every": arguments.every,
             "--smooth": arguments.smooth,
             "--duration": arguments.duration,
+            **({"--rate": str(self._options.rate)} if task.found.pictures else {}),
             **fingerprint(task.found, backend),
         }
 

@@ -67,8 +67,8 @@ def _add_results(parser: Parser) -> None:
     group.add_argument(
         "--resume",
         action="store_true",
-        help="go on with a job that was interrupted: pass over what is done, and continue in the "
-        "middle of what is not",
+        help="go on with a job that was interrupted: pass over results that are there, whatever "
+        "their settings, and continue in the middle of what is unfinished",
     )
     raw = parser.add_argument_group("raw frames and pictures")
     raw.add_argument(

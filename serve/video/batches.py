@@ -37,6 +37,7 @@ class Batcher:
         form: of the frames.
         size: frames in one inference.
         every: the model is asked about every how manieth frame, and about the first.
+        begun: whether the first has been asked about by an earlier process.
         live: whether each frame goes on at once.
         pinned: whether the buffers lie in memory that a CUDA device copies from by itself.
     """
@@ -48,8 +49,9 @@ class Batcher:
         every: int = 1,
         live: bool = False,
         pinned: bool = False,
+        begun: bool = False,
     ) -> None:
-        self._pinned = pinned
+        self._pinned, self._begun = pinned, begun
         self._shape = (size, form.height, form.width, 3)
         self._every, self._live = every, live
         self._free: list[NDArray[np.uint8]] = []
@@ -64,7 +66,7 @@ class Batcher:
         for seen, frame in enumerate(frames):
             batch.append(frame)
             number = seen if self._live else frame.index
-            asked.append(seen == 0 or number % self._every == 0)
+            asked.append((seen == 0 and not self._begun) or number % self._every == 0)
             if asked[-1]:
                 to_rgb(frame.image, buffer[count])
                 count += 1

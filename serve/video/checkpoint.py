@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any
 
+from .memory import Memory
 from .sink import Segmented
 from .source import Mark
 from .work import WorkFolder
@@ -23,10 +24,11 @@ class Checkpoint:
         mark: the place.
         sinks: how many sinks there are.
         work: whose journal it is recorded in.
+        memory: what masks behind it depend on.
     """
 
-    def __init__(self, mark: Mark, sinks: int, work: WorkFolder) -> None:
-        self.mark = mark
+    def __init__(self, mark: Mark, sinks: int, work: WorkFolder, memory: Memory) -> None:
+        self.mark, self._memory = mark, memory
         self._missing, self._work = sinks, work
         self._states: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
@@ -44,7 +46,11 @@ class Checkpoint:
         with self._lock:
             self._states[sink] = state
             if len(self._states) == self._missing:
-                self._work.record(self.mark, self._states)
+                self.record()
+
+    def record(self) -> None:
+        """Write it into the journal: nobody is missing."""
+        self._work.record(self.mark, self._states, self._memory)
 
 
 class Checkpoints:
@@ -59,22 +65,23 @@ class Checkpoints:
         self._work, self._sinks = work, sinks
         self._last = time.monotonic()
 
-    def after(self, result: Segmented, frames: int, damaged: int) -> Checkpoint | None:
-        """The checkpoint behind a result, if it is time for one.
+    def due(self, frames: int) -> bool:
+        """Whether it is time for one behind so many frames."""
+        if frames % FRAMES or time.monotonic() - self._last < SECONDS:
+            return False
+        self._last = time.monotonic()
+        return True
+
+    def at(self, result: Segmented, frames: int, damaged: int, memory: Memory) -> Checkpoint:
+        """The checkpoint behind a result.
 
         Args:
             result: the last frame before it.
             frames: frames before it.
             damaged: packets that were skipped before it.
+            memory: what masks behind it depend on.
         """
-        if frames % FRAMES or time.monotonic() - self._last < SECONDS:
-            return None
-        self._last = time.monotonic()
-        return self.at(result, frames, damaged)
-
-    def at(self, result: Segmented, frames: int, damaged: int) -> Checkpoint:
-        """The checkpoint behind a result."""
         frame = result.frame
         assert frame.image.pts is not None
         mark = Mark(frames, frame.image.pts, frame.origin, damaged)
-        return Checkpoint(mark, self._sinks, self._work)
+        return Checkpoint(mark, self._sinks, self._work, memory)

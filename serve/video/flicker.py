@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cfcontra.opencv import cv2
 
+from .memory import Memory
 from .motion import BELIEVED, Motion, looked_up
 
 
@@ -39,6 +40,16 @@ class FlickerMeter:
         believed = motion.trust >= BELIEVED
         self._changed += int(np.count_nonzero((then != now) & believed))
         self._compared += int(np.count_nonzero(believed))
+
+    def memory(self) -> Memory:
+        """What the next share depends on."""
+        counts = {"counts": np.array([self._changed, self._compared])}
+        return counts if self._before is None else {**counts, "before": self._before}
+
+    def remember(self, memory: Memory) -> None:
+        """Go on as who gave this memory."""
+        self._changed, self._compared = (int(count) for count in memory["counts"])
+        self._before = memory.get("before")
 
     @property
     def share(self) -> float | None:

@@ -16,6 +16,7 @@ from cfcontra.rle import encode_masks
 from cfcontra.runtime import FRAME_SCORES
 from cfcontra.runtime.mean_confidence import mean_confidence
 
+from .durable import publish
 from .sink import Context, Segmented, Sink
 
 _PART = "masks.jsonl"
@@ -109,7 +110,6 @@ class JsonLinesSink(Sink):
         assert self._file is not None
         with refusals(self._place()):
             self._file.flush()
-            os.fsync(self._file.fileno())
         return {"bytes": self._file.tell()}
 
     def finish(self) -> None:
@@ -119,7 +119,7 @@ class JsonLinesSink(Sink):
         with refusals(self._place()):
             self._file.close()
             if self.output is not None:
-                self._part.replace(self.output)
+                publish(self._part, self.output)
 
     def discard(self) -> None:
         if self._file is not None:

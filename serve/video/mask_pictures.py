@@ -8,6 +8,7 @@ from typing import Any
 from cfcontra.files import refusals
 
 from ..indexed import encode_mask
+from .durable import publish
 from .sink import Context, Segmented, Sink
 
 _PART, _REPLACED = "masks", "replaced"
@@ -50,7 +51,7 @@ class MaskPicturesSink(Sink):
         with refusals(self.output):
             if self.output.exists():
                 self.output.replace(self._replaced)
-            self._part.replace(self.output)
+            publish(self._part, self.output)
 
     def discard(self) -> None:
         pass  # what is not finished goes with the work folder

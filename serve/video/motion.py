@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from cfcontra.opencv import cv2
 
+from .memory import Memory
+
 GRID_WIDTH = 240
 """Columns of the grid: a quarter of a 960-pixel frame, finer than a mask's own detail."""
 BELIEVED = 128
@@ -85,6 +87,16 @@ class MotionEstimator:
         found = self._search.calc(now, before, None)  # type: ignore[call-overload]
         flow = np.asarray(found, dtype=np.float32)
         return Motion(flow, _trust(before, now, flow), (width / columns, height / rows))
+
+    def memory(self) -> Memory:
+        """What the next motion depends on."""
+        size = {"size": np.array(self._size)}
+        return size if self._before is None else {**size, "before": self._before}
+
+    def remember(self, memory: Memory) -> None:
+        """Go on as who gave this memory."""
+        height, width = (int(side) for side in memory["size"])
+        self._size, self._before = (height, width), memory.get("before")
 
 
 def looked_up(

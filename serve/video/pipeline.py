@@ -13,9 +13,11 @@ from typing import Any
 from cfcontra.errors import CfcontraError
 from cfcontra.runtime import Backend, Prediction
 
+from .answers import Answers
 from .batches import Batch, Batcher
 from .channel import Cancelled, Channel, Worker
 from .checkpoint import Checkpoint, Checkpoints
+from .memory import Collects, Memory, Remembers
 from .sink import Segmented, Sink
 from .source import Frame, Source
 from .streams import Streams
@@ -63,11 +65,14 @@ class Run:
             the last one it was asked about.
         filters: applied in order to every result before the sinks get it; each is called
             with one frame after the other, in order, by one thread, and returns a result with
-            another mask (`dataclasses.replace`), the arrays it got being left as they are.
+            another mask (`dataclasses.replace`), the arrays it got being left as they are. One
+            that `Remembers` is gone on with where a run was interrupted.
         observers: called in order with every result as the sinks get it; they should be quick.
+            One that `Collects` is told of checkpoints.
         progress: called with frames done and frames expected (None if unknown).
         stop: ends the run soon after it is set.
         checkpoints: when and where to note what is written for good, or None.
+        memory: what an earlier process remembered at the place from which this one goes on.
 
     Attributes:
         frames: frames given to the sinks, those of an earlier process included.
@@ -85,6 +90,7 @@ class Run:
     progress: Progress | None = None
     stop: threading.Event | None = None
     checkpoints: Checkpoints | None = None
+    memory: Memory = field(default_factory=dict)
     frames: int = 0
     stages: dict[str, Stage] = field(default_factory=dict)
     dropped: int = 0
@@ -102,9 +108,13 @@ class Run:
         form = self.source.format
         live = self.source.live
         self._streams = Streams(self.backend, live)
-        self._batcher = Batcher(
-            form, self.batch, self.every, live, pinned=self.backend.device.startswith("cuda")
-        )
+        self._answers = Answers(self.every)
+        asked_to: list[object] = [self._answers, *self.filters]
+        self._remembering = [one for one in asked_to if isinstance(one, Remembers)]
+        for one in self._remembering:
+            one.remember(self.memory)
+        pinned, begun = self.backend.device.startswith("cuda"), self._answers.begun
+        self._batcher = Batcher(form, self.batch, self.every, live, pinned, begun)
         waiting = 1 if form.width * form.height * 3 * self.batch > _LARGE or live else _WAITING
         self._frames: Channel[Frame] = Channel(1 if live else 2 * self.batch, newest=live)
         self._batches: Channel[Batch] = Channel(waiting)
@@ -206,16 +216,15 @@ class Run:
         last: Segmented | None = None
         try:
             for batch, prediction in self._predicted:
-                for result in _results(batch, prediction, last):
-                    last = result
-                    shown = result
+                for result in self._answers(batch, prediction):
+                    last = shown = result
                     for change in self.filters:
                         shown = change(shown)
                     for observe in self.observers:
                         observe(shown)
                     self._hand_out(shown)
             if self.checkpoints is not None and last is not None:
-                self._pass_on(self.checkpoints.at(last, self.frames, self.source.damaged))
+                self._mark(self.checkpoints, last)
             for channel in self._results:
                 channel.close()
         except BaseException:
@@ -227,10 +236,21 @@ class Run:
     def _hand_out(self, result: Segmented) -> None:
         self._pass_on(result)
         self.frames += 1
-        if self.checkpoints is not None:
-            checkpoint = self.checkpoints.after(result, self.frames, self.source.damaged)
-            if checkpoint is not None:
-                self._pass_on(checkpoint)
+        if self.checkpoints is not None and self.checkpoints.due(self.frames):
+            self._mark(self.checkpoints, result)
+
+    def _mark(self, checkpoints: Checkpoints, result: Segmented) -> None:
+        memory: dict[str, Any] = {}
+        for part in self._remembering:
+            memory |= part.memory()
+        checkpoint = checkpoints.at(result, self.frames, self.source.damaged, memory)
+        watching: list[object] = [*self.observers]
+        for one in watching:
+            if isinstance(one, Collects):  # first: it may know more than the journal, not less
+                one.checkpoint(checkpoint.mark)
+        self._pass_on(checkpoint)
+        if not self.sinks:
+            checkpoint.record()
 
     def _pass_on(self, item: Segmented | Checkpoint) -> None:
         for channel in self._results:
@@ -275,27 +295,6 @@ class Run:
             self._streams.cpu_seconds,
             inputs.occupancy,
         )
-
-
-def _results(
-    batch: Batch, prediction: Prediction | None, last: Segmented | None
-) -> Iterator[Segmented]:
-    position = 0
-    for frame, asked in zip(batch.frames, batch.asked, strict=True):
-        if asked:
-            assert prediction is not None
-            scores = prediction.frame_scores
-            last = Segmented(
-                frame,
-                prediction.mask[position],
-                prediction.confidence[position],
-                None if scores is None else scores[position],
-            )
-            position += 1
-        else:
-            assert last is not None  # the first frame is always asked about
-            last = Segmented(frame, last.mask, last.confidence, last.scores, carried=True)
-        yield last
 
 
 def _raise_first(workers: list[Worker]) -> None:

@@ -143,6 +143,7 @@ def segment(
     resumable: bool = False,
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
+    journal: Path | None = None,
 ) -> VideoReport:
     """Take any source through the model into any sinks. See `segment_video` for the rest.
 
@@ -154,6 +155,8 @@ def segment(
             `resume`; otherwise, and where the source cannot be read again, it is removed.
         resume: whether to go on with what an earlier call left; a new start if it left nothing.
         settings: what must be the same to go on; plain data.
+        journal: folder for noting how far it came where no sink has an `output`, made if need
+            be and removed in the end; None if that need not be known.
     """
     started = time.perf_counter()
     outputs = tuple(sink.output for sink in sinks if sink.output is not None)
@@ -167,12 +170,13 @@ def segment(
         run.filters, run.observers = filters, observers
         run.progress, run.stop = progress, stop
         work: WorkFolder | None = None
-        if outputs:
-            work = WorkFolder(work_path(outputs[0]), settings or {}, resume, kept)
+        place = work_path(outputs[0]) if outputs else journal if kept else None
+        if place is not None:
+            work = WorkFolder(place, settings or {}, resume, kept)
             stack.enter_context(work)
             if work.mark is not None:
                 source.skip_to(work.mark)
-                run.frames = work.mark.frames
+                run.frames, run.memory = work.mark.frames, work.memory
                 _LOG.info("%s: goes on at frame %d.", source.name, run.frames)
             if kept:
                 run.checkpoints = Checkpoints(work, len(sinks))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cfcontra.opencv import cv2
 
 from .flicker import FlickerMeter
+from .memory import Memory, Remembers
 from .motion import Motion, MotionEstimator, looked_up
 from .picture import planes
 from .sink import Segmented
@@ -71,6 +72,33 @@ class MaskSmoother:
         luma = planes(result.frame.image)[0]
         steady = self.decide(luma, result.mask, confidence, Fraction(result.frame.seconds))
         return replace(result, mask=steady)
+
+    def memory(self) -> Memory:
+        """What the next mask and the flicker depend on."""
+        memory: dict[str, NDArray[Any]] = {}
+        for name, part in self._parts().items():
+            memory |= {f"smooth.{name}.{key}": array for key, array in part.memory().items()}
+        if self._state is not None:
+            memory["smooth.votes"] = self._state
+        if self._time is not None:
+            memory["smooth.time"] = np.array(str(self._time))
+        return memory
+
+    def remember(self, memory: Memory) -> None:
+        """Go on as who gave this memory."""
+        for name, part in self._parts().items():
+            start = f"smooth.{name}."
+            of_part = {k.removeprefix(start): v for k, v in memory.items() if k.startswith(start)}
+            if of_part:
+                part.remember(of_part)
+        if "smooth.votes" in memory:
+            self._state = memory["smooth.votes"]
+        if "smooth.time" in memory:
+            self._time = Fraction(str(memory["smooth.time"]))
+
+    def _parts(self) -> dict[str, Remembers]:
+        before, after = self._meters
+        return {"motion": self._motion, "before": before, "after": after}
 
     def decide(
         self,

@@ -6,18 +6,24 @@ import fcntl
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cfcontra.errors import InputError
-from cfcontra.files import atomic_write_text, refusals
+import numpy as np
 
+from cfcontra.errors import InputError
+from cfcontra.files import atomic_path, refusals
+
+from .durable import settle, settle_entry
+from .memory import Memory
 from .source import Mark
 
 _JOURNAL, _LOCK = "journal.json", "lock"
-_VERSION = 1
+_MEMORIES = ("memory-a.npz", "memory-b.npz")  # the journal names the one that belongs to it
+_VERSION = 2
 
 
 def work_path(output: Path) -> Path:
@@ -42,6 +48,7 @@ class WorkFolder:
     Attributes:
         path: the folder.
         mark: how far an earlier process came, None for a new start.
+        memory: what it remembered there.
 
     Raises:
         InputError: another process writes there, the settings differ, or the folder cannot
@@ -54,6 +61,8 @@ class WorkFolder:
         self.path = path
         self._keep = keep
         self.mark: Mark | None = None
+        self.memory: Memory = {}
+        self._memory: str | None = None
         self._states: dict[str, dict[str, Any]] = {}
         self._settings = json.loads(json.dumps(settings))
         with refusals(path):
@@ -92,9 +101,11 @@ class WorkFolder:
             journal = json.loads((self.path / _JOURNAL).read_text("utf-8"))
             version, settings = journal["version"], journal["settings"]
             mark, states = Mark(**journal["mark"]), dict(journal["states"])
+            name = journal.get("memory")
+            memory = {} if name is None else _load(self.path / name)
         except FileNotFoundError:
             return
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise InputError(
                 f"{self.path / _JOURNAL}: cannot be read ({error}). Leave --resume out to start "
                 "over."
@@ -106,7 +117,7 @@ class WorkFolder:
                 f"{self.path}: the interrupted run differs from this one in {what}. Use the same "
                 "settings, or leave --resume out to start over."
             )
-        self.mark, self._states = mark, states
+        self.mark, self._states, self.memory, self._memory = mark, states, memory, name
 
     def _clear(self) -> None:
         for entry in self.path.iterdir():
@@ -117,27 +128,66 @@ class WorkFolder:
             else:
                 entry.unlink()
 
-    def record(self, mark: Mark, states: Mapping[str, dict[str, Any]]) -> None:
+    def record(
+        self, mark: Mark, states: Mapping[str, dict[str, Any]], memory: Memory | None = None
+    ) -> None:
         """Note how far everything is written for good.
+
+        All that lies in the folder is on the disk before the journal says so.
+
+        Args:
+            mark: how far.
+            states: what each sink needs to go on from there.
+            memory: what is remembered there.
 
         Raises:
             InputError: the disk is full or refuses.
         """
+        before, name = self._memory, None
+        if memory:
+            name = _MEMORIES[before == _MEMORIES[0]]
+            with refusals(self.path):
+                np.savez_compressed(self.path / name, **memory)  # type: ignore[arg-type]
         journal = {
             "version": _VERSION,
             "settings": self._settings,
             "mark": asdict(mark),
             "states": dict(states),
+            "memory": name,
         }
-        atomic_write_text(self.path / _JOURNAL, json.dumps(journal))
-        self.mark = mark
+        with atomic_path(self.path / _JOURNAL) as temporary:
+            temporary.write_text(json.dumps(journal), "utf-8")
+            settle(self.path)
+        with refusals(self.path):
+            settle_entry(self.path)
+            if before is not None and before != name:
+                (self.path / before).unlink(missing_ok=True)
+        self.mark, self._memory = mark, name
+
+    def close(self, keep: bool) -> None:
+        """Let other processes write here; does nothing the second time.
+
+        Args:
+            keep: whether the folder stays, if a later process can go on with it.
+        """
+        if self._lock < 0:
+            return
+        if not keep or self.mark is None:
+            # First, so that no journal is left that speaks of files that are gone.
+            (self.path / _JOURNAL).unlink(missing_ok=True)
+            shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+        self._lock = -1
 
     def __enter__(self) -> WorkFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None or not self._keep or self.mark is None:
-            # First, so that no journal is left that speaks of files that are gone.
-            (self.path / _JOURNAL).unlink(missing_ok=True)
-            shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._lock)
+        self.close(kind is not None and self._keep)
+
+
+def _load(path: Path) -> Memory:
+    if not path.is_file():
+        raise ValueError(f"{path.name} is missing")
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)

@@ -21,6 +21,7 @@ from cfcontra.files import prepare_output, refusals
 from .audio import AudioTrack
 from .codec import DEFAULT_CODEC, find_encoder
 from .color import BT709
+from .durable import publish
 from .mp4 import Mp4File
 from .picture import from_pixels
 from .remux import Segment, remux
@@ -165,7 +166,7 @@ class VideoWriter:
             time_base = self._form.time_base
             with self._refusals():
                 remux(self._segments, time_base, whole, audio, self._end * time_base)
-                whole.replace(self.path)
+                publish(whole, self.path)
         finally:
             whole.unlink(missing_ok=True)
             self.discard()
