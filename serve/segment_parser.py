@@ -105,7 +105,7 @@ def _add_speed(parser: Parser) -> None:
     group.add_argument(
         "--hwaccel",
         metavar="NAME",
-        help="hardware that decodes, by FFmpeg's name, e.g. cuda or vaapi (default: the CPU)",
+        help="hardware that decodes, by FFmpeg's name, e.g. cuda or qsv (default: the CPU)",
     )
     group.add_argument(
         "--half",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 
 import av
 
-from cfcontra.config import nearest_hint
 from cfcontra.errors import InputError
 
 DEFAULT_CODEC = "libx264"
@@ -20,6 +21,7 @@ _QUALITY: dict[str, dict[str, str]] = {
     "h264_nvenc": {"preset": "p4", "cq": "24"},
     "hevc_nvenc": {"preset": "p4", "cq": "26"},
 }
+_TAGS = {"hevc": "hvc1"}  # FFmpeg's own choice, hev1, plays in no player of Apple's
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Encoder:
         name: as FFmpeg calls it.
         pix_fmt: what it is fed with; planar 4:2:0 where it takes that.
         options: quality settings; empty means that a bit rate is set instead.
+        tag: how MP4 is to call what it makes; empty for FFmpeg's choice.
     """
 
     name: str
     pix_fmt: str
     options: dict[str, str]
+    tag: str = ""
 
     def bit_rate(self, width: int, height: int, rate: Fraction) -> int:
         """Bits per second; 0 where `options` settle the quality."""
@@ -45,30 +49,33 @@ def find_encoder(name: str) -> Encoder:
     """Look an encoder up by name.
 
     Raises:
-        InputError: there is no such video encoder, or MP4 cannot hold what it makes.
+        InputError: there is no such video encoder.
     """
     try:
         codec = av.Codec(name, "w")
     except ValueError:
-        codec = None
-    if codec is None:
         raise InputError(
-            f"--codec {name}: no such video encoder.{nearest_hint(name, _video_encoders())}"
-        )
+            f"--codec {name}: no such video encoder. There are {', '.join(encoders_for_mp4())}."
+        ) from None
     if codec.type != "video":
         raise InputError(f"--codec {name}: encodes {codec.type}, not video.")
     formats = [entry.name for entry in codec.video_formats or ()]
     pix_fmt = "yuv420p" if not formats or "yuv420p" in formats else formats[0]
-    return Encoder(name, pix_fmt, dict(_QUALITY.get(name, {})))
+    if name == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # else it tells its settings, past FFmpeg's log
+    return Encoder(name, pix_fmt, dict(_QUALITY.get(name, {})), _TAGS.get(codec.canonical_name, ""))
 
 
-def _video_encoders() -> list[str]:
+def encoders_for_mp4() -> list[str]:
+    """The video encoders here that make what MP4 can hold; some need hardware that may be missing."""
+    with av.open(io.BytesIO(), "w", format="mp4") as container:
+        held = container.supported_codecs
     names = []
     for name in sorted(av.codecs_available):
         try:
             codec = av.Codec(name, "w")
         except ValueError:
             continue
-        if codec.type == "video" and codec.name == name:
+        if codec.type == "video" and codec.name == name and codec.canonical_name in held:
             names.append(name)
     return names

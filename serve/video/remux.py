@@ -51,7 +51,9 @@ def remux(
     with ExitStack() as stack:
         first = stack.enter_context(av.open(f"file:{segments[0].path}"))
         target = stack.enter_context(Mp4File(output, "faststart"))
-        stream = target.container.add_stream_from_template(first.streams.video[0], opaque=True)
+        pictures = first.streams.video[0]
+        stream = target.container.add_stream_from_template(pictures, opaque=True)
+        stream.codec_context.codec_tag = pictures.codec_context.codec_tag
         timed = [_pictures(segments, time_base, stream)]
         if audio is not None:
             sound = stack.enter_context(av.open(f"file:{audio.path}"))

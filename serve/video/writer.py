@@ -103,6 +103,8 @@ class VideoWriter:
         context = stream.codec_context
         context.sample_aspect_ratio = form.aspect
         context.thread_count = self._threads or 0
+        if encoder.tag:
+            context.codec_tag = encoder.tag
         form.color.tag(context)
         try:
             context.open()

@@ -238,7 +238,9 @@ BAD: list[tuple[list[str], str]] = [
     (["drive.mp4", "--output", "drive.mp4", "--overwrite"], "is the source itself"),
     (["drive.mp4", "--output", "out.mkv"], "let its name end in .mp4"),
     (["drive.mp4", "--output", "text.mp4/out.mp4"], "cannot be written"),
-    (["drive.mp4", "--codec", "libx2640"], "Did you mean 'libx264'"),
+    (["drive.mp4", "--codec", "libx2640"], "no such video encoder. There are "),
+    (["drive.mp4", "--codec", "aac"], "encodes audio, not video"),
+    (["drive.mp4", "--codec", "gif"], "MP4 cannot hold what it makes"),
     (["drive.mp4", "--opacity", "2"], "--opacity 2.0: give a number from 0 to 1"),
     (["drive.mp4", "--batch", "0"], "--batch 0: give 1 or more"),
 ]

@@ -142,6 +142,22 @@ def test_side_by_side_of_an_odd_size(tmp_path: Path, backend: Halves) -> None:
     assert np.abs(frame[:, :64] - frame[:, 64:]).max() <= 3
 
 
+@pytest.mark.parametrize(
+    ("codec", "tag"), [("libx265", "hvc1"), ("libsvtav1", "av01"), ("libvpx-vp9", "vp09")]
+)
+def test_other_codecs_say_nothing_and_are_called_what_players_look_for(
+    drive: Path, backend: Halves, capfd: pytest.CaptureFixture[str], codec: str, tag: str
+) -> None:
+    run(drive, "--codec", codec, "--output", "o.mp4")
+    with av.open("o.mp4") as container:
+        assert container.streams.video[0].codec_context.codec_tag == tag
+        assert container.streams.audio
+    assert times_of(Path("o.mp4")) == times_of(drive)
+    captured = capfd.readouterr()
+    assert captured.err == ""
+    assert captured.out.count("\n") == 1
+
+
 @pytest.mark.parametrize("batch", [1, 4])
 def test_every_third_frame_is_asked_about(drive: Path, backend: Halves, batch: int) -> None:
     run(drive, "--write", "jsonl,overlay", "--output", "out", "--every", "3", "--batch", batch)
