@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cfcontra.command import console, notes, set_up_logging
 from cfcontra.errors import CfcontraError, InputError, system_reason
 
+from .segment_effect import refuse_without_effect
 from .segment_extras import JobExtras, SourceExtras, check_extras
 from .segment_model import STREAMS, ModelChoice, open_model
 from .segment_parser import parser
@@ -56,6 +57,7 @@ def run(argv: list[str]) -> None:
         raise InputError(reason)
     output = Path(arguments.output) if arguments.output and not to_pipe else None
     tasks = plan(arguments.sources, output, kinds)
+    refuse_without_effect(arguments, kinds, tasks)
     if to_pipe:
         if len(tasks) > 1:
             raise InputError(f"--output -: there are {len(tasks)} sources; name one.")
@@ -71,11 +73,9 @@ def _source_options(arguments: argparse.Namespace) -> SourceOptions:
     from .video.sources import SourceOptions, parse_rate, parse_size
 
     raw = None if arguments.raw is None else parse_size(arguments.raw, "--raw")
-    if raw is not None and "-" not in arguments.sources:
-        raise InputError("--raw: is about standard input; name - as the source.")
-    return SourceOptions(
-        raw, arguments.pixels, parse_rate(arguments.rate), arguments.threads, arguments.hwaccel
-    )
+    rate = SourceOptions.rate if arguments.rate is None else parse_rate(arguments.rate)
+    pixels = arguments.pixels or SourceOptions.pixels
+    return SourceOptions(raw, pixels, rate, arguments.threads, arguments.hwaccel)
 
 
 class SegmentJob:
@@ -272,7 +272,7 @@ class SegmentJob:
 
         arguments = self._arguments
         if arguments.output == "-":
-            kind, pixels = self._kinds[0], arguments.pixels
+            kind, pixels = self._kinds[0], self._options.pixels
             return [sink_for_standard_output(kind, arguments.opacity, pixels, extras.summary)]
         return make_sinks(task.outputs, arguments.opacity, arguments.codec, extras.summary)
 

@@ -79,12 +79,10 @@ def _add_results(parser: Parser) -> None:
     raw.add_argument(
         "--pixels",
         choices=["rgb24", "bgr24", "gray", "yuv420p", "nv12"],
-        default="rgb24",
         help="layout of raw frames on standard input and output (default: rgb24)",
     )
     raw.add_argument(
         "--rate",
-        default="25",
         metavar="FPS",
         help="of raw frames and of pictures, e.g. 30000/1001 (default: 25)",
     )

@@ -67,7 +67,7 @@ def find_encoder(name: str) -> Encoder:
 
 
 def encoders_for_mp4() -> list[str]:
-    """The video encoders here that make what MP4 can hold; some need hardware that may be missing."""
+    """Encoders here that make video which MP4 can hold; some need hardware that may be missing."""
     with av.open(io.BytesIO(), "w", format="mp4") as container:
         held = container.supported_codecs
     names = []

@@ -28,20 +28,24 @@ def stem(source: str) -> str:
     return file_stem(source) if is_stream(source) else f"camera-{Path(source).name}"
 
 
-def open_live(source: str, stall: float = STALL) -> LiveSource:
+def open_live(
+    source: str, threads: int | None = None, hwaccel: str | None = None, stall: float = STALL
+) -> LiveSource:
     """Connect to a camera or stream.
 
     Args:
         source: a camera's number or device file, or a URL.
+        threads: decoding threads of a stream, None for one per core.
+        hwaccel: FFmpeg's name of the hardware that decodes a stream; None for the CPU.
         stall: seconds without a picture after which the connection counts as lost.
 
     Raises:
-        InputError: nobody there, or no picture.
+        InputError: nobody there, no picture, or not decoded there.
     """
 
     def connect() -> Feed:
         if is_stream(source):
-            return StreamFeed(source, stall)
+            return StreamFeed(source, stall, threads, hwaccel)
         return CameraFeed(int(source) if source.isdecimal() else Path(source))
 
     return LiveSource(shown_name(source), connect)

@@ -17,6 +17,7 @@ from cfcontra.errors import CfcontraError, system_reason
 from cfcontra.opencv import cv2
 
 from .address import redacted
+from .open_file import find_accelerator
 from .picture import from_pixels
 from .source import DEFAULT_RATE
 
@@ -63,13 +64,17 @@ class StreamFeed:
     Args:
         address: the URL, credentials included. They are in no message.
         stall: seconds without a picture after which the connection counts as lost.
+        threads: decoding threads, None for one per core.
+        hwaccel: FFmpeg's name of the hardware that decodes, None for the CPU.
 
     Raises:
-        LostError: nobody there, refused, or not a video.
+        LostError: nobody there, refused, not a video, or not decoded there.
     """
 
-    def __init__(self, address: str, stall: float) -> None:
-        self._shown, self._stall = redacted(address), stall
+    def __init__(
+        self, address: str, stall: float, threads: int | None = None, hwaccel: str | None = None
+    ) -> None:
+        self._shown, self._stall, self._hwaccel = redacted(address), stall, hwaccel
         self._container = self._open(address, {"fflags": "nobuffer"})
         length = self._container.duration
         self.seconds = Fraction(length, av.time_base) if length and length > 0 else None
@@ -82,7 +87,9 @@ class StreamFeed:
         except BaseException:
             self._container.close()
             raise
-        self._stream.thread_type = "SLICE"  # frame threads would each hold a picture back
+        # Threads for frames would each hold a picture back.
+        self._stream.thread_type = "AUTO" if self.recorded else "SLICE"
+        self._stream.codec_context.thread_count = threads or 0
         self.damaged = 0
         self.rate = _plausible(self._stream.average_rate or self._stream.guessed_rate)
         self.aspect = self._stream.sample_aspect_ratio or Fraction(1)
@@ -91,11 +98,14 @@ class StreamFeed:
         options = {**options, "analyzeduration": _ANALYSED}
         if address.lower().startswith("rtsp"):
             options |= {"rtsp_flags": "prefer_tcp", "allowed_media_types": "video"}
+        accelerator = None if self._hwaccel is None else find_accelerator(self._hwaccel)
+        timeout = (_OPENING, self._stall)
         try:
-            return av.open(address, options=options, timeout=(_OPENING, self._stall))
-        except (av.FFmpegError, OSError, ValueError) as error:
+            return av.open(address, options=options, timeout=timeout, hwaccel=accelerator)
+        except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
+            asked = "" if accelerator is None else f" (opened with --hwaccel {self._hwaccel})"
             # Not `from error`: its text holds the address with the password.
-            raise LostError(f"{self._shown}: {_reason(error)}.") from None
+            raise LostError(f"{self._shown}: {_reason(error)}{asked}.") from None
 
     def _choose(self) -> av.VideoStream:
         for stream in self._container.streams.video:
@@ -172,7 +182,8 @@ def _plausible(rate: Fraction | None) -> Fraction:
 def _reason(error: Exception) -> str:
     if isinstance(error, av.error.ExitError):
         return "nothing came for too long"
-    return system_reason(error) if getattr(error, "strerror", None) else "not an address"
+    told = getattr(error, "strerror", None) or isinstance(error, RuntimeError)
+    return system_reason(error) if told else "not an address"
 
 
 def _present() -> str:

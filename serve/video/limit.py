@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 
@@ -64,7 +65,11 @@ def check_duration(seconds: float | None) -> None:
     """Refuse what is no length of time.
 
     Raises:
-        InputError: not above 0.
+        InputError: not above 0, or without end.
     """
-    if seconds is not None and not seconds > 0:
-        raise InputError(f"--duration {seconds}: give seconds above 0.")
+    if seconds is None:
+        return
+    if not (math.isfinite(seconds) and 0 < seconds <= threading.TIMEOUT_MAX):
+        raise InputError(
+            f"--duration {seconds}: give seconds above 0, or leave it out to go on to the end."
+        )

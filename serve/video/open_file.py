@@ -51,7 +51,7 @@ def _open(source: Path | Pipe, hwaccel: str | None) -> av.container.InputContain
             raise InputError(f"{source}: is a folder without videos or pictures.")
         if not source.is_file():
             raise InputError(f"{source}: no such file.")
-    accelerator = None if hwaccel is None else _accelerator(hwaccel)
+    accelerator = None if hwaccel is None else find_accelerator(hwaccel)
     file = f"file:{source}" if isinstance(source, Path) else source
     try:
         container = av.open(file, "r", hwaccel=accelerator)
@@ -69,7 +69,12 @@ def _open(source: Path | Pipe, hwaccel: str | None) -> av.container.InputContain
     return container
 
 
-def _accelerator(name: str) -> HWAccel:
+def find_accelerator(name: str) -> HWAccel:
+    """Hardware that decodes, by FFmpeg's name; what it cannot decode is refused when it is opened.
+
+    Raises:
+        InputError: FFmpeg was built without it.
+    """
     known = hwdevices_available()
     if name not in known:
         raise InputError(f"--hwaccel {name}: unknown here. There are {', '.join(known)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,9 @@ from .pipe import Pipe
 from .raw import RawReader
 from .reader import VideoReader
 from .source import DEFAULT_RATE, Source
+
+_RATE = re.compile(r"\d{1,9}(/\d{1,9})?|\d{0,9}\.\d{1,9}")
+_SLOWEST, _FASTEST = Fraction(1, 1000), 1000  # frames per second
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def open_source(found: Found, options: SourceOptions) -> Source:
         InputError: it cannot be read.
     """
     if found.live:
-        return open_live(found.live)
+        return open_live(found.live, options.threads, options.hwaccel)
     if found.pictures:
         return PictureFolder(found.source, found.pictures, options.rate)
     if found.source != Path(STANDARD_INPUT):
@@ -96,9 +100,12 @@ def parse_rate(text: str) -> Fraction:
         InputError: another form, or out of reach.
     """
     try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        rate = Fraction(text) if _RATE.fullmatch(text) else Fraction(0)
+    except ZeroDivisionError:
         rate = Fraction(0)
-    if not 0 < rate <= 1000:
-        raise InputError(f"--rate {text}: give frames per second, such as 25 or 30000/1001.")
+    if not _SLOWEST <= rate <= _FASTEST:
+        raise InputError(
+            f"--rate {text}: give frames per second, such as 25 or 30000/1001, from "
+            f"{float(_SLOWEST)} to {_FASTEST}."
+        )
     return rate.limit_denominator(100_000)

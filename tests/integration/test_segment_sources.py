@@ -103,6 +103,18 @@ def test_a_folder_of_pictures_is_a_video_in_their_natural_order(place: Path) -> 
     run("shots", "--write", "overlay,png", "--overwrite")
 
 
+def test_the_slowest_rate_is_a_video_and_decoding_elsewhere_is_not_for_pictures(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pictures(place / "shots", 2):
+        run("shots", "--rate", "0.001")
+        assert times_of(Path("shots-segmented.mp4")) == [0, 1000]
+        run("shots", "--hwaccel", "cuda", "--overwrite", status=2)
+    assert "--hwaccel cuda: decodes videos and streams, not the pictures of shots" in (
+        capsys.readouterr().err
+    )
+
+
 def test_folders_of_pictures_below_a_folder_are_one_video_each(place: Path) -> None:
     with pictures(place / "all/one", 3), pictures(place / "all/two/deep", 3):
         run("all", "--output", "out")

@@ -1,0 +1,63 @@
+"""Options of `cfcontra-segment` that would do nothing for what it was given."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cfcontra.errors import InputError
+
+if TYPE_CHECKING:
+    from .video.job import Task
+
+
+def refuse_without_effect(
+    arguments: argparse.Namespace, kinds: Sequence[str], tasks: Sequence[Task]
+) -> None:
+    """Refuse options about raw frames, pictures or decoding where there are none.
+
+    Args:
+        arguments: of the command.
+        kinds: of results.
+        tasks: what is read and written.
+
+    Raises:
+        InputError: such an option, or hardware that FFmpeg does not know here.
+    """
+    from .video.open_file import find_accelerator
+
+    reads_raw = arguments.raw is not None
+    if reads_raw and "-" not in arguments.sources:
+        raise InputError("--raw: is about standard input; name - as the source.")
+    writes_raw = arguments.output == "-" and "jsonl" not in kinds
+    if arguments.pixels is not None and not (reads_raw or writes_raw):
+        raise InputError(
+            "--pixels: is about raw frames, read with --raw or written with --output -; leave it "
+            "out."
+        )
+    pictures = any(task.found.pictures for task in tasks)
+    if arguments.rate is not None and not (reads_raw or pictures):
+        raise InputError(
+            "--rate: is about raw frames and folders of pictures; videos and streams have their "
+            "own. Leave it out."
+        )
+    if arguments.hwaccel is None:
+        return
+    find_accelerator(arguments.hwaccel)
+    for task in tasks:
+        if (what := _not_decoded_there(task, reads_raw)) is not None:
+            raise InputError(
+                f"--hwaccel {arguments.hwaccel}: decodes videos and streams, not {what}."
+            )
+
+
+def _not_decoded_there(task: Task, reads_raw: bool) -> str | None:
+    from .video.address import is_stream
+    from .video.find import STANDARD_INPUT
+
+    if task.found.pictures:
+        return f"the pictures of {task.found.name}"
+    if task.found.live and not is_stream(task.found.live):
+        return f"what {task.found.name} gives"
+    return "raw frames" if reads_raw and str(task.source) == STANDARD_INPUT else None
