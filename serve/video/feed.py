@@ -13,11 +13,12 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from cfcontra.errors import CfcontraError, system_reason
+from cfcontra.errors import CfcontraError
 from cfcontra.opencv import cv2
 
 from .address import redacted
-from .open_file import find_accelerator
+from .audio import AudioTrack, start_of
+from .open_file import find_accelerator, reason_of
 from .picture import from_pixels
 from .source import DEFAULT_RATE
 
@@ -35,6 +36,8 @@ class Feed(Protocol):
 
     Attributes:
         recorded: whether it has an end and waits for its reader, as a file on a server does.
+        audio: the sound of a recording, where there is some to copy.
+        muted: whether there is sound that is not kept, as what is live comes but once.
         rate: frames per second as far as it says, else 25.
         aspect: width of a pixel over its height.
         damaged: packets that could not be decoded.
@@ -42,6 +45,8 @@ class Feed(Protocol):
     """
 
     recorded: bool
+    audio: AudioTrack | None
+    muted: bool
     rate: Fraction
     aspect: Fraction
     damaged: int
@@ -93,6 +98,12 @@ class StreamFeed:
         self.damaged = 0
         self.rate = _plausible(self._stream.average_rate or self._stream.guessed_rate)
         self.aspect = self._stream.sample_aspect_ratio or Fraction(1)
+        sounds = bool(self._container.streams.audio)
+        self.muted = sounds and not self.recorded
+        self.audio: AudioTrack | None = None
+        if sounds and self.recorded:
+            start = start_of(self._container, self._stream)
+            self.audio = AudioTrack(self._shown, address, start, (_OPENING, stall))
 
     def _open(self, address: str, options: dict[str, str]) -> av.container.InputContainer:
         options = {**options, "analyzeduration": _ANALYSED}
@@ -105,7 +116,7 @@ class StreamFeed:
         except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
             asked = "" if accelerator is None else f" (opened with --hwaccel {self._hwaccel})"
             # Not `from error`: its text holds the address with the password.
-            raise LostError(f"{self._shown}: {_reason(error)}{asked}.") from None
+            raise LostError(f"{self._shown}: {reason_of(error)}{asked}.") from None
 
     def _choose(self) -> av.VideoStream:
         for stream in self._container.streams.video:
@@ -126,7 +137,7 @@ class StreamFeed:
                 if time.monotonic() - last > self._stall:
                     raise LostError(f"no picture for {self._stall:.0f} s")
         except (av.FFmpegError, OSError) as error:
-            raise LostError(_reason(error)) from None
+            raise LostError(reason_of(error)) from None
         if not self.recorded:
             raise LostError("the server ended the stream")
 
@@ -145,7 +156,8 @@ class CameraFeed:
     """
 
     def __init__(self, camera: int | Path) -> None:
-        self.recorded, self.damaged = False, 0
+        self.recorded, self.muted, self.damaged = False, False, 0
+        self.audio: AudioTrack | None = None
         self.aspect = Fraction(1)
         self.seconds: Fraction | None = None
         place = Path(f"/dev/video{camera}") if isinstance(camera, int) else camera
@@ -177,13 +189,6 @@ class CameraFeed:
 def _plausible(rate: Fraction | None) -> Fraction:
     """Some servers say 0 or 90000 frames per second."""
     return rate if rate and _RATES[0] <= rate <= _RATES[1] else DEFAULT_RATE
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, av.error.ExitError):
-        return "nothing came for too long"
-    told = getattr(error, "strerror", None) or isinstance(error, RuntimeError)
-    return system_reason(error) if told else "not an address"
 
 
 def _present() -> str:

@@ -76,7 +76,10 @@ class LiveSource(Source):
         if self._feed.seconds is not None:
             self.expected = max(1, round(self._feed.seconds * self.format.rate))
         self._fit = Fit(self.format)
-        self._clock = _Clock(self.live)
+        self.audio = self._feed.audio
+        if self._feed.muted:
+            _LOG.warning("%s: comes but once, so its sound is left out.", name)
+        self._clock = _Clock(self.live, self.audio.start if self.audio is not None else None)
         self._frames: Channel[Frame] = Channel(_WAITING, newest=self.live)
         self._thread = threading.Thread(
             target=self._read, args=(chain([first], images),), name="live source", daemon=True
@@ -183,17 +186,18 @@ class _Clock:
 
     Args:
         wall: whether time goes on when no frames come.
+        start: of a stream's own timestamps, in seconds; None to begin with its first frame.
     """
 
-    def __init__(self, wall: bool) -> None:
-        self._wall = wall
+    def __init__(self, wall: bool, start: Fraction | None = None) -> None:
+        self._wall, self._start = wall, start
         self._started: float | None = None
         self._offset: Fraction | None = None
         self._last = -1
 
     def new_connection(self) -> None:
         """The stream's own timestamps start anew."""
-        self._offset = None
+        self._offset = None if self._start is None else -self._start
 
     def __call__(self, frame: av.VideoFrame) -> int:
         now = time.monotonic()

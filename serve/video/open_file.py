@@ -81,6 +81,14 @@ def find_accelerator(name: str) -> HWAccel:
     return HWAccel(device_type=name, allow_software_fallback=False)
 
 
+def reason_of(error: Exception) -> str:
+    """What FFmpeg says went wrong, without the address of a stream, which may hold a password."""
+    if isinstance(error, av.error.ExitError):
+        return "nothing came for too long"
+    told = getattr(error, "strerror", None) or isinstance(error, RuntimeError)
+    return system_reason(error) if told else "not an address"
+
+
 def _video_stream(source: Path | Pipe, container: av.container.InputContainer) -> av.VideoStream:
     for stream in container.streams.video:
         if av.stream.Disposition.attached_pic in av.stream.Disposition(stream.disposition):

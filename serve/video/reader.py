@@ -11,7 +11,7 @@ import av
 
 from cfcontra.errors import InputError, system_reason
 
-from .audio import AudioTrack
+from .audio import AudioTrack, start_of
 from .open_file import open_container
 from .pipe import Pipe
 from .shape import Shaper
@@ -63,7 +63,7 @@ class VideoReader(Source):
 
     def _take_audio(self) -> None:
         if isinstance(self._source, Path):
-            self.audio = AudioTrack(self._source, self._start())
+            self.audio = AudioTrack(self.name, f"file:{self._source}", self._start())
         else:
             _LOG.warning("%s: a pipe is read once, so its sound is left out.", self.name)
 
@@ -78,13 +78,7 @@ class VideoReader(Source):
         return max(1, round(seconds * self.format.rate)) if seconds else None
 
     def _start(self) -> Fraction:
-        """When the file begins, in seconds: where its first stream does, 0 at the earliest."""
-        starts = [
-            stream.start_time * stream.time_base
-            for stream in (*self._container.streams.audio, self._stream)
-            if stream.start_time is not None and stream.time_base is not None
-        ]
-        return max(Fraction(0), min(starts, default=Fraction(0)))
+        return start_of(self._container, self._stream)
 
     def interrupt(self) -> None:
         if isinstance(self._source, Pipe):

@@ -55,8 +55,9 @@ def remux(
         stream = target.container.add_stream_from_template(pictures, opaque=True)
         stream.codec_context.codec_tag = pictures.codec_context.codec_tag
         timed = [_pictures(segments, time_base, stream)]
-        if audio is not None:
-            sound = stack.enter_context(av.open(f"file:{audio.path}"))
+        sound = audio.open() if audio is not None else None
+        if audio is not None and sound is not None:
+            stack.enter_context(sound)
             copied = audio.copy_into(target.container, sound)
             if copied:
                 timed.append(audio.packets(sound, copied, end))

@@ -17,8 +17,11 @@ from typing import Any
 
 import av
 import pytest
-from stream_servers import HttpStream, RtspServer, free_port, why_no_rtsp, write_recording
+from av.codec.hwaccel import hwdevices_available
+from stream_servers import HttpStream, RtspServer, free_port, why_no_rtsp
+from video_clips import FRAMES, GreyBackend, make_clip, sound_of, times_of
 
+import cfcontra.runtime
 from cfcontra.serve.cli import segment
 from cfcontra.serve.video.connect import open_live
 
@@ -170,28 +173,101 @@ def test_json_lines_end_with_what_a_stream_dropped(
     assert set(last["flicker"]) == {"before", "after"}
 
 
-def test_a_recording_on_a_server_is_read_whole(model_file: Path, tmp_path: Path) -> None:
-    write_recording(tmp_path / "drive.mp4", frames=30)
+class Recorder:
+    """A server of the files in a folder.
 
-    class Quiet(SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments, directory=str(tmp_path))
+    Attributes:
+        left: requests that it still answers.
+    """
 
-        def log_message(self, *_: Any) -> None: ...
+    def __init__(self, folder: Path) -> None:
+        self.left = 1000
+        owner = self
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        address = f"http://127.0.0.1:{server.server_address[1]}/drive.mp4"
-        output = tmp_path / "segmented.mp4"
-        command = [address, "--model", str(model_file), "--threads", "2"]
-        assert segment([*command, "--output", str(output)]) == 0
-    finally:
-        server.shutdown()
-        server.server_close()
-    times, _ = facts(output)
-    assert len(times) == 30
-    assert times[-1] == pytest.approx(29 / 25, abs=0.01)
+        class Handler(SimpleHTTPRequestHandler):
+            def __init__(self, *arguments: Any) -> None:
+                super().__init__(*arguments, directory=str(folder))
+
+            def do_GET(self) -> None:
+                owner.left -= 1
+                if owner.left < 0:
+                    self.send_error(503)
+                else:
+                    super().do_GET()
+
+            def log_message(self, *_: Any) -> None: ...
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def address(self, name: str) -> str:
+        return f"http://admin:{PASSWORD}@127.0.0.1:{self._server.server_address[1]}/{name}"
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Iterator[Recorder]:
+    server = Recorder(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def grey(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that takes no time."""
+    monkeypatch.setattr(cfcontra.runtime, "open_backend", lambda *_, **__: GreyBackend())
+
+
+def run(*arguments: str | Path, status: int = 0) -> None:
+    command = [*map(str, arguments), "--model", "m.onnx", "--threads", "1"]
+    assert segment(command) == status
+
+
+@pytest.mark.usefixtures("grey")
+def test_a_recording_on_a_server_is_read_whole_with_its_sound(
+    recorder: Recorder, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    drive = make_clip(tmp_path / "drive.mkv", audio="aac")
+    run(recorder.address("drive.mkv"), "--output", tmp_path / "far.mp4")
+    run(drive, "--output", tmp_path / "near.mp4")
+    assert capfd.readouterr().err == ""
+    sound = sound_of(tmp_path / "far.mp4")
+    assert len(sound) > 20
+    assert sound == sound_of(tmp_path / "near.mp4")
+    far, near = (times_of(tmp_path / name) for name in ("far.mp4", "near.mp4"))
+    assert len(far) == FRAMES
+    assert [float(t) for t in far] == pytest.approx([float(t) for t in near], abs=0.001)
+
+
+@pytest.mark.usefixtures("grey")
+def test_pictures_outlive_a_server_that_is_gone_when_their_sound_is_fetched(
+    recorder: Recorder, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_clip(tmp_path / "drive.mkv", audio="aac")
+    recorder.left = 2  # to see what it is, and for the pictures
+    run(recorder.address("drive.mkv"), "--output", tmp_path / "out.mp4")
+    assert len(times_of(tmp_path / "out.mp4")) == FRAMES
+    assert sound_of(tmp_path / "out.mp4") == []
+    out, err = capfd.readouterr()
+    assert "/drive.mkv: its sound is left out (" in err.replace("\n", "")
+    assert PASSWORD not in out + err
+
+
+def test_what_a_stream_cannot_be_decoded_with_is_refused(
+    recorder: Recorder, tmp_path: Path, capfd: pytest.CaptureFixture[str], grey: None
+) -> None:
+    make_clip(tmp_path / "drive.mkv", times=[0, 1001])
+    run(recorder.address("drive.mkv"), "--hwaccel", "nonsense", status=2)
+    assert "--hwaccel nonsense: unknown here. There are" in capfd.readouterr().err
+    if "drm" not in hwdevices_available():
+        pytest.skip("this FFmpeg was built without DRM, which decodes no H.264 of a file")
+    run(recorder.address("drive.mkv"), "--hwaccel", "drm", status=2)
+    err = capfd.readouterr().err.replace("\n", " ")
+    assert "opened with --hwaccel drm" in err
+    assert PASSWORD not in err
 
 
 @pytest.mark.parametrize("source", ["98", "/dev/video98", "rtsp", "http"])

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cfcontra.errors import InputError
 from cfcontra.serve.video import feed as feed_module
 from cfcontra.serve.video.address import file_stem, is_stream, redacted
+from cfcontra.serve.video.audio import AudioTrack
 from cfcontra.serve.video.backoff import delays
 from cfcontra.serve.video.color import BT709
 from cfcontra.serve.video.connect import is_live, open_live
@@ -89,10 +90,16 @@ class FakeFeed:
     """A connection that gives what it is told to, then breaks or ends."""
 
     def __init__(
-        self, frames: list[av.VideoFrame], recorded: bool = False, damaged: int = 0
+        self,
+        frames: list[av.VideoFrame],
+        recorded: bool = False,
+        damaged: int = 0,
+        audio: AudioTrack | None = None,
+        muted: bool = False,
     ) -> None:
         self._frames = frames
         self.recorded, self.damaged = recorded, damaged
+        self.audio, self.muted = audio, muted
         self.rate, self.aspect = Fraction(25), Fraction(1)
         self.seconds = Fraction(len(frames), 25) if recorded else None
         self.closed = False
@@ -180,6 +187,24 @@ def test_a_recording_is_read_whole_and_ends() -> None:
             time.sleep(0.01)  # slower than it comes: nothing is dropped for it
             frames.append(frame)
     assert len(frames) == 40
+
+
+def test_a_recording_begins_where_its_sound_does() -> None:
+    audio = AudioTrack("server", "http://server/x", Fraction(3))
+    feed = FakeFeed(steady(3, start=80), recorded=True, audio=audio)
+    with LiveSource("server", connector(feed)) as source:
+        assert source.audio is audio
+        assert [frame.seconds for frame in source] == pytest.approx([0.2, 0.24, 0.28])
+
+
+def test_the_sound_of_what_is_live_is_left_out_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    feeds = [FakeFeed(steady(1), muted=True) for _ in range(2)]
+    with LiveSource("cam", connector(*feeds), quick) as source:
+        assert source.audio is None
+        list(itertools.islice(source, 2))
+    assert caplog.text.count("its sound is left out") == 1
 
 
 def test_a_clock_that_jumps_follows_ours() -> None:
