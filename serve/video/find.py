@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -62,7 +62,9 @@ def find(sources: Iterable[str], output: Path | None = None) -> list[Found]:
     folder of pictures. Hidden files are passed over, and so is what lies in `output`.
 
     Args:
-        sources: as typed. Of several folders each keeps its name in `relative`.
+        sources: as typed. In `relative` files have their names alone, and of several folders each
+            keeps its own. Where that would make two the same, as when a shell has expanded a
+            pattern, all have their paths from the folder that holds them all.
         output: folder that results go to.
 
     Raises:
@@ -73,7 +75,24 @@ def find(sources: Iterable[str], output: Path | None = None) -> list[Found]:
     for source in named:
         for entry in _expand(source, len(named) > 1, output):
             found.setdefault(entry.source, entry)
-    return list(found.values())
+    entries = list(found.values())
+    clash = len({entry.relative for entry in entries}) < len(entries)
+    return _mirrored(entries) if clash and len(named) > 1 else entries
+
+
+def _mirrored(entries: list[Found]) -> list[Found]:
+    paths = {
+        entry.source: Path(os.path.abspath(entry.source))  # noqa: PTH100 - keeps links, but no `..`
+        for entry in entries
+        if not entry.live and entry.source != Path(STANDARD_INPUT)
+    }
+    top = os.path.commonpath([path.parent for path in paths.values()])
+    return [
+        replace(entry, relative=path.relative_to(top).with_name(entry.relative.name))
+        if (path := paths.get(entry.source)) is not None
+        else entry
+        for entry in entries
+    ]
 
 
 def _expand(source: str, several: bool, output: Path | None) -> Iterator[Found]:

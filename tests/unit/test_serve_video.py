@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 import time
@@ -22,6 +23,7 @@ from cfcontra.serve.video.batches import Batch
 from cfcontra.serve.video.channel import Cancelled, Channel, Worker
 from cfcontra.serve.video.codec import find_encoder
 from cfcontra.serve.video.color import BT709, Color
+from cfcontra.serve.video.find import find
 from cfcontra.serve.video.job import Task, plan
 from cfcontra.serve.video.overlay import YuvOverlay
 from cfcontra.serve.video.picture import Orientation, planes
@@ -143,8 +145,30 @@ def test_earlier_results_are_not_segmented_again() -> None:
 
 
 def test_results_of_one_name_are_refused() -> None:
-    with pytest.raises(InputError, match=r"both be written to out/a-segmented\.mp4"):
-        plan(["x/a.mp4", "y/a.mp4"], Path("out"))
+    with pytest.raises(InputError, match=r"both be written to out/x/a-segmented\.mp4"):
+        plan(["x/a.mp4", "x/a.mkv", "y/b.mp4"], Path("out"))
+
+
+@pytest.mark.parametrize(
+    ("sources", "below"),
+    [
+        (["in/x/a.mp4", "in/y/a.mp4", "in/b.mp4"], ["x/a", "y/a", "b"]),
+        (["in/x/a.mp4", "in/x/b.mp4", "in/y/c.mp4"], ["a", "b", "c"]),
+        (["../a.mp4", "in/../x/a.mp4", "rtsp://cam/1"], ["a", "here/x/a", "cam-1"]),
+        (["in/x/a.mp4", "in/x/deep", "in/y/deep"], ["x/a", "x/deep/f", "y/deep/f", "y/deep/g"]),
+        (["in/x/*/*.mp4", "in/y/*/*.mp4"], ["x/deep/f", "y/deep/f", "y/deep/g"]),
+        (["in/x/deep", "in/y"], ["deep/f", "y/deep/f", "y/deep/g"]),
+    ],
+)
+def test_names_that_meet_are_mirrored_from_the_folder_that_holds_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sources: list[str], below: list[str]
+) -> None:
+    for name in ("x/deep/f.mp4", "y/deep/f.mp4", "y/deep/g.mp4"):
+        (tmp_path / "here/in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "here/in" / name).touch()
+    monkeypatch.chdir(tmp_path / "here")
+    found = [str(entry.relative) for entry in find(sources, Path("out"))]
+    assert [re.sub(r"-\d{8}-\d{6}$", "", name) for name in found] == below
 
 
 def test_names_with_dots_are_kept_whole(tmp_path: Path) -> None:
@@ -200,7 +224,7 @@ def test_a_known_encoder_takes_planar_frames() -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("libx265x", "Did you mean 'libx265'"), ("aac", "encodes audio"), ("", "no such")],
+    [("libx265x", r"There are .*\blibx264\b"), ("aac", "encodes audio"), ("", "no such")],
 )
 def test_other_encoders_are_refused(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
