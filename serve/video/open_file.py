@@ -18,7 +18,10 @@ _DESCRIBED = re.compile(r"Video: (\S+?),? (?:\((\S+?)[ )])?")
 
 
 def open_container(
-    source: Path | Pipe, threads: int | None = None, hwaccel: str | None = None
+    source: Path | Pipe,
+    threads: int | None = None,
+    hwaccel: str | None = None,
+    max_pixels: int | None = None,
 ) -> tuple[av.container.InputContainer, av.VideoStream]:
     """Open a file or pipe; the container and its first video stream, ready to decode.
 
@@ -26,11 +29,14 @@ def open_container(
         source: where from.
         threads: decoding threads, None for one per core.
         hwaccel: FFmpeg's name of the hardware that decodes, such as `cuda`; None for the CPU.
+        max_pixels: of a frame; the decoder makes room for none that is much larger. None for any.
 
     Raises:
         InputError: missing, not a video, or nothing here decodes it.
     """
-    container = _open(source, hwaccel)
+    # The decoder counts columns that it pads with, up to 63 of them.
+    options = {} if max_pixels is None else {"max_pixels": str(2 * max_pixels)}
+    container = _open(source, hwaccel, options)
     try:
         stream = _video_stream(source, container)
         if hwaccel is not None and not stream.codec_context.is_hwaccel:
@@ -39,13 +45,16 @@ def open_container(
             )
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads or 0
+        stream.codec_context.options = options
     except BaseException:
         container.close()
         raise
     return container, stream
 
 
-def _open(source: Path | Pipe, hwaccel: str | None) -> av.container.InputContainer:
+def _open(
+    source: Path | Pipe, hwaccel: str | None, options: dict[str, str]
+) -> av.container.InputContainer:
     if isinstance(source, Path):
         if source.is_dir():
             raise InputError(f"{source}: is a folder without videos or pictures.")
@@ -54,7 +63,7 @@ def _open(source: Path | Pipe, hwaccel: str | None) -> av.container.InputContain
     accelerator = None if hwaccel is None else find_accelerator(hwaccel)
     file = f"file:{source}" if isinstance(source, Path) else source
     try:
-        container = av.open(file, "r", hwaccel=accelerator)
+        container = av.open(file, "r", options=options, hwaccel=accelerator)
     except (av.FFmpegError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         if accelerator is not None and not isinstance(error, av.error.InvalidDataError):
             raise InputError(

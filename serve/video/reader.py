@@ -33,20 +33,27 @@ class VideoReader(Source):
         source: a video file, or a pipe that holds a container (MPEG-TS, Matroska, …).
         threads: decoding threads, None for one per core.
         hwaccel: FFmpeg's name of the hardware that decodes, such as `cuda`; None for the CPU.
+        max_pixels: of a frame as it is stored, for videos of strangers; a larger one, which may
+            come anywhere, ends the reading. None for any.
 
     Raises:
-        InputError: missing, not a video, without a single frame, or not decoded there.
+        InputError: missing, not a video, without a single frame, too large, or not decoded there.
     """
 
     def __init__(
-        self, source: Path | Pipe, threads: int | None = None, hwaccel: str | None = None
+        self,
+        source: Path | Pipe,
+        threads: int | None = None,
+        hwaccel: str | None = None,
+        max_pixels: int | None = None,
     ) -> None:
         self.name = str(source)
         self._source, self._threads, self._hwaccel = source, threads, hwaccel
+        self._max_pixels = max_pixels
         self.resumable = isinstance(source, Path)
         self._skipped = 0
         self._last: int | None = None
-        self._container, self._stream = open_container(source, threads, hwaccel)
+        self._container, self._stream = self._open()
         try:
             self._frames = self._decode()
             self._first = next(self._frames, None)
@@ -60,6 +67,9 @@ class VideoReader(Source):
         self.expected = self._count()
         if self._container.streams.audio:
             self._take_audio()
+
+    def _open(self) -> tuple[av.container.InputContainer, av.VideoStream]:
+        return open_container(self._source, self._threads, self._hwaccel, self._max_pixels)
 
     def _take_audio(self) -> None:
         if isinstance(self._source, Path):
@@ -145,7 +155,7 @@ class VideoReader(Source):
     def _count_up_to(self, mark: Mark) -> bool:
         """Decode from the start as many frames as lie before the mark; whether there are."""
         self._container.close()
-        self._container, self._stream = open_container(self._source, self._threads, self._hwaccel)
+        self._container, self._stream = self._open()
         self._frames = self._decode()
         return sum(1 for _ in zip(range(mark.frames), self._frames, strict=False)) == mark.frames
 
@@ -153,10 +163,32 @@ class VideoReader(Source):
         try:
             for packet in self._container.demux(self._stream):
                 try:
-                    yield from packet.decode()
+                    frames = packet.decode()
                 except av.error.InvalidDataError:
+                    self._check_size(failed=True)
                     self.damaged += 1
+                    continue
+                self._check_size()
+                yield from frames
         except av.error.InvalidDataError:
             self.damaged += 1
         except (av.FFmpegError, OSError) as error:
+            self._check_size(failed=True)
             raise InputError(f"{self.name}: reading it failed ({system_reason(error)}).") from error
+
+    def _check_size(self, failed: bool = False) -> None:
+        """Refuse a frame that is too large, also where the decoder did.
+
+        How the decoder puts it differs from codec to codec, and some take it for damage; but
+        it then has the size that it did not take, or none.
+        """
+        if self._max_pixels is None:
+            return
+        decoder = self._stream.codec_context
+        width = max(decoder.width, decoder.coded_width)  # stored, with what is cropped
+        height = max(decoder.height, decoder.coded_height)
+        if width * height > self._max_pixels or (failed and not width * height):
+            raise InputError(
+                f"{self.name}: a frame is larger than the {self._max_pixels / 1e6:.1f} megapixels "
+                "that are allowed."
+            )

@@ -17,6 +17,7 @@ from cfcontra.errors import CfcontraError, InputError
 
 from ..video import StoppedError, segment_video
 from ..video.areas import ClassAreas
+from ..video.reader import VideoReader
 from .batcher import Busy
 from .models import ServedModel
 from .scratch import Scratch
@@ -193,7 +194,7 @@ class Jobs:
 
         job.areas = ClassAreas(model.metadata.label_space.num_classes)
         segment_video(
-            source,
+            VideoReader(source, max_pixels=limits.video_pixels),
             job.result,
             model,
             opacity=opacity,

@@ -24,9 +24,11 @@ def check_video(path: Path, limits: Limits) -> int | None:
         InputError: no video that is taken here, too large a picture, or too many frames.
     """
     only = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
+    # The size is that of the frames as they are stored: what is cropped takes memory too.
+    whole = {"flags2": "+ignorecrop", "max_pixels": str(2 * limits.video_pixels)}
     try:
         # By a URL, for else FFmpeg could take a part of the name for a protocol.
-        with av.open(f"file:{path}", container_options=only) as container:
+        with av.open(f"file:{path}", options=whole, container_options=only) as container:
             stream = container.streams.video[0]
             width, height = stream.codec_context.width, stream.codec_context.height
             frames = stream.frames or None

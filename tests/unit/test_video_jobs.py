@@ -12,9 +12,12 @@ from typing import Any
 
 import av
 import pytest
+from av.bitstream import BitStreamFilterContext
 from serving import Server, noise, running, wait_until
 
+from cfcontra.errors import InputError
 from cfcontra.serve.video import write_video
+from cfcontra.serve.video.reader import VideoReader
 from cfcontra.serve.web.settings import Limits, Settings
 
 FRAMES = 12
@@ -141,6 +144,79 @@ def test_a_header_that_lies_about_its_frames_does_not_help(
         assert "more than 4 frames" in failed["error"]
         assert failed["frames"] < FRAMES
         wait_until(lambda: files(server) == [])
+
+
+SMALL, LARGER, LARGE = (64, 48), (400, 300), (640, 480)
+PIXELS = 100_000
+
+
+def transport_stream(size: tuple[int, int], codec: str = "libx264", cropped: bool = False) -> bytes:
+    """Six grey frames of a size; `cropped`: of which 64×48 pixels are shown."""
+    stored = io.BytesIO()
+    quiet = {"x265-params": "log-level=error:pools=1"} if codec == "libx265" else {}
+    with av.open(stored, "w", "mpegts") as container:
+        stream = container.add_stream(codec, rate=25, options=quiet)
+        stream.width, stream.height = size
+        frames = [av.VideoFrame(*size, "yuv420p") for _ in range(6)]
+        for number, frame in enumerate(frames):
+            for plane in frame.planes:
+                plane.update(b"\x80" * plane.buffer_size)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+        packets = [packet for frame in (*frames, None) for packet in stream.encode(frame)]
+        if cropped:
+            right, bottom = size[0] - SMALL[0], size[1] - SMALL[1]
+            options = f"crop_right={right}:crop_bottom={bottom}"
+            crop = BitStreamFilterContext(f"h264_metadata={options}", stream)
+            packets = [made for packet in packets for made in crop.filter(packet)]
+        container.mux(packets)
+    return stored.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("size", "codec", "cropped"),
+    [
+        (LARGE, "libx264", False),
+        (LARGER, "libx264", False),
+        (LARGE, "libx264", True),
+        (LARGE, "libx265", False),
+        (LARGE, "mpeg2video", False),
+    ],
+)
+def test_frames_that_become_too_large_end_the_job(
+    tmp_path: Path, size: tuple[int, int], codec: str, cropped: bool
+) -> None:
+    film = transport_stream(SMALL, codec) + transport_stream(size, codec, cropped)
+    with serving(tmp_path, video_pixels=PIXELS) as server:
+        failed = until(server, start(server, film), "failed")
+        assert failed["error"] == (
+            "the video: a frame is larger than the 0.1 megapixels that are allowed."
+        )
+        wait_until(lambda: files(server) == [])
+        until(server, start(server, transport_stream(SMALL)), "done")
+
+
+def test_the_decoder_makes_no_room_for_what_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "film.ts"
+    path.write_bytes(transport_stream(SMALL) + transport_stream(LARGE))
+    for limit, seen in ((None, {*SMALL, *LARGE}), (PIXELS, {*SMALL})):
+        with VideoReader(path, max_pixels=limit) as reader:
+            monkeypatch.setattr(reader, "_check_size", lambda failed=False: None)
+            assert {n for frame in reader._frames for n in (frame.width, frame.height)} == seen
+
+
+def test_what_is_cropped_counts(tmp_path: Path) -> None:
+    film = transport_stream(LARGE, cropped=True)
+    with serving(tmp_path, video_pixels=PIXELS) as server:
+        got = server.client.post("/v1/video", content=film)
+        assert got.status_code == 422
+        assert "640×480" in got.json()["detail"]
+    (tmp_path / "film.ts").write_bytes(film)
+    with VideoReader(tmp_path / "film.ts") as reader:
+        assert (reader.format.width, reader.format.height) == SMALL
+    with pytest.raises(InputError, match=r"0\.1 megapixels"):
+        VideoReader(tmp_path / "film.ts", max_pixels=PIXELS)
 
 
 def test_a_job_that_takes_too_long_is_ended(tmp_path: Path, film: bytes) -> None:
