@@ -27,6 +27,8 @@ from cfcontra.serve.web.scratch import Scratch
 from cfcontra.serve.web.settings import Limits, Settings
 
 TOKEN, USER = "a-long-token-0", "anna:a-long-password"
+STRANGER = {"Authorization": ""}
+PAGE = ("/", "/config", "/theme.css", "/ui/page.js", "/ui/page.css", "/gradio_api/app_id")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,9 @@ def test_only_who_knows_a_secret_comes_in(tmp_path: Path, header: str | None, st
             got = server.client.get(path, headers=headers)
             assert got.status_code == status
         if status == 401:
-            assert got.headers["www-authenticate"].startswith("Basic")
+            # A line for each, as browsers do not all read several in one.
+            asked = [scheme.split()[0] for scheme in got.headers.get_list("www-authenticate")]
+            assert asked == ["Basic", "Bearer"]
             assert got.headers["content-type"] == "application/problem+json"
         assert server.client.get("/health").status_code == 200
         assert server.client.get("/ready").status_code == 200
@@ -158,9 +162,14 @@ def test_other_sites_cannot_send_nor_read(server: Server) -> None:
     assert server.client.get("/docs", headers=link).status_code == 200
 
 
-def test_every_answer_has_security_headers(server: Server) -> None:
-    for path in ("/health", "/docs", "/nothing", "/v1/models"):
-        headers = server.client.get(path).headers
+def test_every_answer_has_security_headers(server: Server, page: tuple[TestClient, Path]) -> None:
+    client, _ = page
+    answers = [server.client.get(path) for path in ("/health", "/docs", "/nothing", "/v1/models")]
+    answers += [client.get(path) for path in PAGE]
+    answers += [client.get("/", headers=STRANGER), client.get("/gradio_api/file=/etc/passwd")]
+    assert {answer.status_code for answer in answers} == {200, 401, 403, 404}
+    for answer in answers:
+        headers = answer.headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
@@ -253,7 +262,7 @@ def test_what_the_page_does_not_need_of_gradio_is_not_there(method: str, path: s
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, Path]]:
-    """The whole application, Gradio's part too."""
+    """The whole application, Gradio's part too, for one who knows its secret."""
     from serving import RedBackend
 
     from cfcontra.serve.web.models import Models, ServedModel
@@ -262,17 +271,41 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient,
     folder = tmp_path_factory.mktemp("page")
     limits = replace(Limits(), video_bytes=10_000)
     models = Models([ServedModel("day", Path("day.onnx"), RedBackend())])
-    state = ServerState.open(models, Settings(limits), Scratch(folder / "private"))
+    settings = Settings(limits, secrets=(TOKEN,))
+    state = ServerState.open(models, settings, Scratch(folder / "private"))
     kept = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(state.scratch.folder("page"))
     from cfcontra.serve.web.app import build_app
 
-    with TestClient(build_app(state), base_url="http://127.0.0.1:7860") as client:
+    known = {"Authorization": f"Bearer {TOKEN}"}
+    with TestClient(build_app(state), "http://127.0.0.1:7860", headers=known) as client:
         yield client, state.scratch.path
     state.close()
     os.environ.pop("GRADIO_TEMP_DIR")
     if kept is not None:
         os.environ["GRADIO_TEMP_DIR"] = kept
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", path) for path in PAGE),
+        ("GET", "/gradio_api/file=/etc/passwd"),
+        ("GET", "/gradio_api/queue/data?session_hash=a"),
+        ("GET", "/gradio_api/heartbeat/a"),
+        ("GET", "/gradio_api/info"),
+        ("POST", "/gradio_api/upload"),
+        ("POST", "/gradio_api/queue/join"),
+        ("POST", "/v1/segment"),
+    ],
+)
+def test_the_page_is_for_those_who_know_the_secret(
+    page: tuple[TestClient, Path], method: str, path: str
+) -> None:
+    client, _ = page
+    assert client.request(method, path, headers=STRANGER).status_code == 401
+    if path in PAGE:
+        assert client.request(method, path).status_code == 200
 
 
 def test_the_page_gives_no_file_of_the_server_away(page: tuple[TestClient, Path]) -> None:

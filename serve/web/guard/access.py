@@ -38,12 +38,11 @@ class Access:
         if scope["type"] != "http" or self._may_enter(scope):
             await self._app(scope, receive, send)
             return
-        refusal = Problem(
-            401,
-            "This server asks for a token or a password.",
-            {"WWW-Authenticate": 'Basic realm="cfcontra", charset="UTF-8", Bearer'},
-        )
-        await refusal.response(scope)(scope, receive, send)
+        refusal = Problem(401, "This server asks for a token or a password.").response(scope)
+        # A line each: of several challenges in one line Chromium takes none.
+        for challenge in ('Basic realm="cfcontra", charset="UTF-8"', "Bearer"):
+            refusal.headers.append("WWW-Authenticate", challenge)
+        await refusal(scope, receive, send)
 
     def _may_enter(self, scope: Scope) -> bool:
         if not self._secrets or scope["path"] in _OPEN:
