@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import gradio as gr
-from gradio.data_classes import ImageData
 
 from cfcontra.visualize import encode_jpeg
 
 from .examples import EXAMPLES
 from .parts import markup
+from .uploads import hand_over_paths
 from .viewer import data_url, shrink
 
 _THUMB = 240
 
 
 def picture_input(label: str) -> gr.Image:
-    """An image component that hands the uploaded file's path over, unopened.
-
-    Gradio's own opens the file before any code of ours could look at it. A subclass
-    would say this more plainly, but Gradio writes a stub file beside the module that
-    defines one. Give the component plain values only: for an update (`gr.update`,
-    `gr.skip`) Gradio makes a new component, without this.
-    """
+    """An image component that hands the uploaded file's path over, unopened."""
     component = gr.Image(
         label=label,
         type="filepath",
@@ -30,7 +24,14 @@ def picture_input(label: str) -> gr.Image:
         buttons=[],
         webcam_options=gr.WebcamOptions(mirror=False),
     )
-    component.preprocess = _path_only  # type: ignore[method-assign]
+    hand_over_paths(component)
+    return component
+
+
+def video_input(label: str) -> gr.File:
+    """A component for a video's file, the path of which it hands over."""
+    component = gr.File(label=label, file_types=["video"], height=150)
+    hand_over_paths(component)
     return component
 
 
@@ -51,7 +52,3 @@ def example_css() -> str:
         picture = data_url(encode_jpeg(shrink(example.picture(), _THUMB), 75), "image/jpeg")
         rules.append(f".examples .example-{index}{{--picture:url({picture})}}")
     return "\n".join(rules)
-
-
-def _path_only(payload: ImageData | None) -> str | None:
-    return payload.path if payload is not None else None

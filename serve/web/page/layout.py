@@ -12,6 +12,7 @@ from .header import header_html, model_html
 from .live import live_html
 from .parts import markup
 from .picture import PictureTab
+from .uploads import take_uploads_only
 from .video import VideoTab
 
 
@@ -56,4 +57,5 @@ def build_page(state: ServerState) -> gr.Blocks:
             show_progress="hidden",
             **QUIET,
         )
+    take_uploads_only(page)
     return page

@@ -21,6 +21,7 @@ from ..state import ServerState
 from .events import QUIET
 from .examples import write_drive
 from .film import film_html
+from .inputs import video_input
 from .parts import empty_html, error_html, markup
 
 _LOOK = 0.25  # seconds between two looks at a job
@@ -77,7 +78,7 @@ class VideoTab:
         """Lay the tab out and connect it."""
         with gr.Row(elem_classes="main"):
             with gr.Column(scale=3, min_width=280):
-                upload = gr.File(label="Your video", file_types=["video"], height=150)
+                upload = video_input("Your video")
                 opacity = gr.Slider(0, 1, value=0.5, step=0.05, label="Opacity", buttons=[])
                 with gr.Row():
                     start = gr.Button("Segment", variant="primary", elem_classes="start")
