@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -80,6 +81,12 @@ def server(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield running
     assert running.end() == 0
     assert not list(running.log.parent.glob("private/server-*"))
+
+
+def test_it_listens_on_this_machine_alone(server: Running) -> None:
+    found = psutil.Process(server.process.pid).net_connections("inet")
+    listening = [tuple(entry.laddr) for entry in found if entry.status == psutil.CONN_LISTEN]
+    assert listening == [("127.0.0.1", server.port)]  # `start` gives no --host
 
 
 def noise(height: int = 90, width: int = 160, seed: int = 0) -> np.ndarray:

@@ -333,6 +333,110 @@ def test_the_pages_uploads_obey_the_limits_and_lie_in_the_private_folder(
     assert Path(taken.json()[0]).is_relative_to(folder)
 
 
+def ask(client: TestClient, event: str, target: str, data: list[Any]) -> str:
+    """Have the page's Python called, as a browser does; everything that comes back."""
+    config = client.get("/config").json()
+    parts = {part["id"]: part["props"] for part in config["components"]}
+    number = next(
+        call["id"]
+        for call in config["dependencies"]
+        for at, name in call["targets"]
+        if name == event and target in (parts[at].get("label"), parts[at].get("value"))
+    )
+    asked = {"data": data, "fn_index": number, "session_hash": "a"}
+    got = client.post("/gradio_api/queue/join", json=asked)
+    assert got.status_code == 200, got.text
+    return client.get("/gradio_api/queue/data?session_hash=a").text
+
+
+FILE = {"meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.mark.parametrize("how", [FILE, {}, {**FILE, "is_stream": True}], ids=str)
+@pytest.mark.parametrize("place", ["picture", "video", "model", "url"])
+def test_the_page_takes_uploads_only(
+    page: tuple[TestClient, Path],
+    tmp_path: Path,
+    opened_files: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    how: dict[str, Any],
+    place: str,
+) -> None:
+    import safehttpx
+
+    fetched: list[str] = []
+
+    async def fetch(url: str, *_: Any, **__: Any) -> Any:
+        fetched.append(url)
+
+    monkeypatch.setattr(safehttpx, "get", fetch)
+    client, folder = page
+    private = tmp_path / f"private-{place}.png"
+    private.write_bytes(png(noise(8, 8)))
+    named = {"path": str(private), **how}
+    if place == "url":
+        named["path"] = f"http://pictures.example/{private.name}"
+    opened_files.clear()
+    if place == "video":
+        said = ask(client, "click", "Segment", [named, "day", 0.5])
+    elif place == "model":
+        said = ask(client, "input", "Your picture", [None, 0, named])
+    else:
+        said = ask(client, "input", "Your picture", [named, 0, "day"])
+    assert '"success":false' in said
+    assert fetched == []
+    assert str(private) not in opened_files
+    assert not [*folder.rglob(private.name)]
+
+
+def test_no_request_opens_a_model(
+    page: tuple[TestClient, Path],
+    tmp_path: Path,
+    opened_files: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from cfcontra.serve.web import models
+
+    def open_backend(path: Path, *_: Any, **__: Any) -> Any:
+        opened_files.append(str(path))
+
+    monkeypatch.setattr(models, "open_backend", open_backend)
+    file = tmp_path / "other.onnx"
+    file.write_bytes(b"a model")
+    path, picture = str(file), png(noise(8, 8))
+    opened_files.clear()
+    client, _ = page
+    with running(tmp_path, Settings(allow_urls=True)) as server:
+        for name in (path, f"file://{path}", f"other={path}", f"../{file.name}", f"day={path}"):
+            for route in ("/v1/segment", "/v1/segment/batch", "/v1/video"):
+                got = server.client.post(route, params={"model": name}, content=picture)
+                assert got.status_code == 422
+                assert "no such model" in got.json()["detail"]
+            assert '"success":false' in ask(client, "input", "Your picture", [None, 0, name])
+            assert '"success":false' in ask(client, "click", "Segment", [None, name, 0.5])
+        for field in ("model", "path"):  # is not looked at, so the default answers
+            got = server.client.post("/v1/segment", files={"file": picture}, data={field: path})
+            assert got.json()["model"] == "day"
+            assert server.client.get(f"/v1/models?{field}={path}").status_code == 200
+        for url in (f"file://{path}", path):
+            assert server.client.post("/v1/segment", json={"url": url}).status_code == 422
+        for route in (f"/v1/models/{path}", f"/v1/models/{file.name}", f"/v1/jobs/{path}"):
+            assert server.client.get(route).status_code == 404
+        assert server.client.post("/v1/models", content=picture).status_code == 405
+        assert server.client.put("/v1/models/day", content=picture).status_code == 404
+        assert [*server.state.models] == ["day", "dusk"]
+    assert path not in opened_files
+
+
+def test_an_upload_is_what_the_page_takes(page: tuple[TestClient, Path]) -> None:
+    client, _ = page
+    files = {"files": ("mine.png", png(noise(8, 8)))}
+    [path] = client.post("/gradio_api/upload", files=files).json()
+    said = ask(client, "input", "Your picture", [{"path": path, **FILE}, 0, "day"])
+    assert '"success":true' in said
+    assert "cf-viewer" in said
+
+
 # Files
 
 
