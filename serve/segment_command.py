@@ -97,6 +97,7 @@ class SegmentJob:
     ) -> None:
         self._arguments, self._kinds, self._options = arguments, kinds, options
         self._tasks = tasks
+        self._looked_through: frozenset[str] | None = None
         self._console = notes if arguments.output == "-" else console
 
     def run(self) -> None:
@@ -109,7 +110,7 @@ class SegmentJob:
         from .video.sources import open_source
 
         tasks = [task for task in self._tasks if not self._is_done(task)]
-        if not tasks:
+        if not tasks and not self._hard_frames_wait():
             return
         failures: list[str] = []
         with ExitStack() as stack:
@@ -140,6 +141,7 @@ class SegmentJob:
                 finally:
                     if progress is not None:
                         progress.end()
+                extras.failed = True
                 self._fail(failure, failures)
         self._end(failures)
 
@@ -193,7 +195,7 @@ class SegmentJob:
         from .video.checks import refuse_existing
         from .video.sources import open_source
 
-        if len(self._tasks) > 1 or tasks[0].found.live:
+        if len(self._tasks) > 1 or not tasks or tasks[0].found.live:
             return None
         if not (self._arguments.overwrite or self._arguments.resume):
             refuse_existing(tasks[0].outputs.values())
@@ -208,10 +210,34 @@ class SegmentJob:
         outputs = list(task.outputs.values())
         if not self._arguments.resume or not all(output.exists() for output in outputs):
             return False
+        if not self._kinds:
+            return self._is_looked_through(task)
         if not outputs or WorkFolder.can_resume(work_path(outputs[0])):
             return False
         self._say(f"{outputs[0]}: done already; --overwrite makes it anew")
         return True
+
+    def _is_looked_through(self, task: Task) -> bool:
+        folder = self._arguments.hard_frames
+        if folder is None or task.found.live:
+            return False
+        from .video.hard_frames import HardFrames
+
+        if self._looked_through is None:
+            self._looked_through = HardFrames.sources_done(folder)
+        if task.found.name not in self._looked_through:
+            return False
+        self._say(f"{task.found.name}: done already")
+        return True
+
+    def _hard_frames_wait(self) -> bool:
+        """Whether all was looked at before, and the hard frames remain to be chosen."""
+        folder = self._arguments.hard_frames
+        if folder is None:
+            return False
+        from .video.hard_frames import HardFrames
+
+        return HardFrames.is_unfinished(folder)
 
     def _progress(
         self, stack: ExitStack, tasks: list[Task], opened: Source | None
@@ -260,7 +286,9 @@ class SegmentJob:
                 resumable=not task.found.live,
                 resume=arguments.resume,
                 settings=self._settings(task, backend),
+                journal=None if self._kinds else job.journal(source),
             )
+            job.end()
         except KeyboardInterrupt:
             if words := extras.words():
                 notes.print(f"{task.found.name}{words}", markup=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cfcontra.command import console, notes
@@ -71,6 +72,10 @@ class JobExtras:
         arguments: of the command.
         backend: the model.
 
+    Attributes:
+        stop: ends the job.
+        failed: whether a source failed, so that the job may be gone on with.
+
     Raises:
         InputError: no display, a port that is taken, or a folder that is not free.
     """
@@ -78,6 +83,7 @@ class JobExtras:
     def __init__(self, arguments: argparse.Namespace, backend: Backend) -> None:
         self._arguments = arguments
         self.stop = threading.Event()
+        self.failed = False
         self.hard_frames: HardFrames | None = None
         self._preview: Preview | None = None
         self._window: Window | None = None
@@ -102,6 +108,7 @@ class JobExtras:
             BUDGET if arguments.budget is None else arguments.budget,
             backend.metadata,
             arguments.overwrite,
+            arguments.resume,
         )
         self._stack.callback(self.hard_frames.discard)
         if not backend.gives_frame_scores:
@@ -132,6 +139,15 @@ class JobExtras:
             self.hard_frames.begin(source.name)
         return SourceExtras(self._arguments, source, self.hard_frames)
 
+    def journal(self, source: Source) -> Path | None:
+        """Where to note how far a source came that has no results of its own, if anywhere."""
+        return None if self.hard_frames is None else self.hard_frames.journal(source.name)
+
+    def end(self) -> None:
+        """The source is through."""
+        if self.hard_frames is not None:
+            self.hard_frames.end()
+
     def sinks(self) -> list[Sink]:
         """Fresh ones, for one source."""
         sinks: list[Sink] = []
@@ -159,12 +175,13 @@ class JobExtras:
         with self._stack:
             if self.hard_frames is None or not (kind is None or kind is KeyboardInterrupt):
                 return
-            count = self.hard_frames.finish()
-            wanted = self.hard_frames.budget
-            few = "" if count == wanted else f" ({wanted} were asked for; no more differ)"
-            folder = self.hard_frames.folder
+            count = self.hard_frames.finish(kind is None and not self.failed)
+            folder, wanted = self.hard_frames.folder, self.hard_frames.budget
+            more = "" if count == wanted else f" ({wanted} were asked for; no more differ)"
+            if self.hard_frames.is_unfinished(folder):
+                more = " so far; --resume goes on"
             where = notes if self._arguments.output == "-" else console
-            where.print(f"{folder}: {count} hard frames{few}", markup=False, soft_wrap=True)
+            where.print(f"{folder}: {count} hard frames{more}", markup=False, soft_wrap=True)
 
 
 class SourceExtras:

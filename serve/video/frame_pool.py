@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,6 +96,19 @@ class FramePool:
 
     def __iter__(self) -> Iterator[Candidate]:
         return iter(self._candidates)
+
+    def refill(self, candidates: Sequence[Candidate], statistics: ScoreStatistics) -> None:
+        """Hold what an earlier pool of the same budget held, to go on as it would have.
+
+        Args:
+            candidates: with their keys, in its order.
+            statistics: of all frames it had seen.
+        """
+        self.statistics, self._candidates = statistics, list(candidates)
+        places = np.array([one.descriptor for one in candidates], np.float32)
+        self._distances = np.zeros((len(places), len(places)), np.float32)
+        for number, place in enumerate(places):
+            self._distances[number] = np.linalg.norm(places - place, axis=1)
 
     def offer(self, candidate: Candidate, keep: Callable[[], str]) -> bool:
         """Take a candidate in if it is worth more than what would go for it.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import logging
-import re
-import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,18 +14,19 @@ from numpy.typing import NDArray
 from cfcontra.errors import InputError
 from cfcontra.files import atomic_write_text, prepare_output_folder, refusals
 from cfcontra.metadata import ModelMetadata
-from cfcontra.runtime import FRAME_SCORES
-from cfcontra.runtime.mean_confidence import mean_confidence
 from cfcontra.visualize import encode_jpeg
 
+from .candidates import CandidateFolder
 from .descriptor import describe, shows_nothing
-from .find import without_ending
+from .durable import publish
+from .frame_facts import file_name, place, unsureness
 from .frame_pool import SAME, Candidate, FramePool
 from .shape import RgbConverter
 from .sink import Segmented
+from .source import Mark
 
-_LOG = logging.getLogger(__name__)
 IMAGES, MANIFEST = "images", "manifest.json"
+_REPLACED = "replaced"
 _QUALITY = 95
 _MOMENT = 2.0  # seconds of which one frame is enough
 _CHANGED = 4 * SAME  # distance that ends a moment before that
@@ -41,58 +40,134 @@ class HardFrames:
     `finish` writes `images/*.jpg`, which `cfcontra-adapt --target folder:DIR` takes, and
     `manifest.json`, which says where each frame comes from and how unsure the model was.
 
+    What is known at each checkpoint is kept in `.candidates/`, from where a later process
+    goes on to the choice that one process would have made.
+
     Args:
         folder: for the frames.
         budget: how many are wanted, over all videos of the job.
         metadata: of the model.
         overwrite: whether frames of an earlier job in `folder` may be replaced.
+        resume: whether to go on with a job that was interrupted.
 
     Raises:
         InputError: the budget is below 1, the folder holds something, or cannot be written.
     """
 
     def __init__(
-        self, folder: Path, budget: int, metadata: ModelMetadata, overwrite: bool = False
+        self,
+        folder: Path,
+        budget: int,
+        metadata: ModelMetadata,
+        overwrite: bool = False,
+        resume: bool = False,
     ) -> None:
         if budget < 1:
             raise InputError(f"--budget {budget}: give 1 or more.")
-        if not overwrite and any((folder / name).exists() for name in (IMAGES, MANIFEST)):
-            raise InputError(
-                f"{folder}: holds frames already. Use --overwrite to replace them, or name "
-                "another --hard-frames folder."
-            )
+        goes_on = resume and self.is_unfinished(folder)
+        if not (overwrite or goes_on):
+            _refuse_frames(folder, resume)
         prepare_output_folder(folder)
         self.folder, self.budget = folder, budget
         self._metadata = metadata
         self._classes = len(metadata.label_space.classes)
-        self._waiting = folder / f".candidates-{secrets.token_hex(4)}"
-        self._pool = FramePool(budget, self._drop)
+        self._pool = FramePool(budget, lambda key: self._waiting.drop(key))
         self._source = ""
-        self._best: tuple[Candidate, Segmented] | None = None
+        self._done: list[str] = []
+        self._seen: dict[str, int] = {}
+        self._best: tuple[Candidate, Segmented | None] | None = None
         self._began: tuple[float, NDArray[np.float32]] | None = None
         self._to_rgb = RgbConverter()
+        self._waiting = CandidateFolder(folder, _settings(budget, metadata), resume)
+        self._go_on()
+
+    @staticmethod
+    def is_unfinished(folder: Path) -> bool:
+        """Whether an interrupted job has left something there to go on with."""
+        return CandidateFolder.is_unfinished(folder)
+
+    @classmethod
+    def sources_done(cls, folder: Path) -> frozenset[str]:
+        """Names of the sources that an earlier job has looked at from start to end."""
+        if cls.is_unfinished(folder):
+            return frozenset(CandidateFolder.state_in(folder).get("done", []))
+        try:
+            return frozenset(json.loads((folder / MANIFEST).read_text("utf-8"))["sources"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return frozenset()
+
+    def journal(self, source: str) -> Path:
+        """Where to note how far a source came that has no results of its own."""
+        return self._waiting.path / hashlib.sha256(source.encode()).hexdigest()[:16]
 
     def begin(self, source: str) -> None:
-        """The frames that follow are of another source.
+        """The frames that follow are of this source.
 
         Args:
             source: its name, without credentials.
         """
-        self._end_moment()
+        if source != self._source:  # else it is gone on with, maybe within a moment
+            self._end_moment()
         self._source = source
+
+    def end(self) -> None:
+        """The source is through."""
+        self._done.append(self._source)
+        if self._source in self._seen:  # live sources have no checkpoints
+            self._save()
+
+    def checkpoint(self, mark: Mark) -> None:
+        """Keep what is known of the frames before `mark`."""
+        self._seen[self._source] = mark.frames
+        self._save(mark)
+
+    def _save(self, mark: Mark | None = None) -> None:
+        candidates = list(self._pool)
+        if self._best is not None:
+            candidate, result = self._best
+            if result is not None and not candidate.key:
+                candidate.key = self._keep(result)
+            candidates.append(candidate)
+        state = {
+            "source": self._source,
+            "done": self._done,
+            "seen": self._seen,
+            "began": None if self._began is None else self._began[0],
+            "in a moment": self._best is not None,
+        }
+        began = None if self._began is None else self._began[1]
+        self._waiting.save(mark, state, candidates, self._pool.statistics, began)
+
+    def _go_on(self) -> None:
+        loaded = self._waiting.load()
+        if loaded is None:
+            return
+        state, candidates, statistics, began = loaded
+        self._source, self._done, self._seen = state["source"], state["done"], state["seen"]
+        if state["in a moment"]:
+            self._best = candidates.pop(), None
+        if began is not None:
+            self._began = state["began"], began
+        self._pool.refill(candidates, statistics)
+        for name in (IMAGES, _REPLACED):
+            shutil.rmtree(self._waiting.path / name, ignore_errors=True)
 
     def __call__(self, result: Segmented) -> None:
         """Look at one frame."""
+        if result.frame.index < self._seen.get(self._source, 0):
+            return  # by an earlier process, whose results had not come as far
         if result.carried or shows_nothing(result.frame.image):
             return
-        scores, facts = _unsureness(result)
+        scores, facts = unsureness(result)
         self._pool.statistics.add(scores)
         descriptor = describe(result.frame.image, result.mask, self._classes)
         if self._is_new_moment(result, descriptor):
             self._end_moment()
             self._began = (result.frame.seconds, descriptor)
         if self._best is None or self._is_harder(scores, self._best[0].scores):
-            facts = {"source": self._source, **_place(result), **facts}
+            facts = {"source": self._source, **place(result), **facts}
+            if self._best is not None:
+                self._waiting.drop(self._best[0].key)
             self._best = (Candidate(scores, descriptor, facts), result)
 
     def _is_new_moment(self, result: Segmented, descriptor: NDArray[np.float32]) -> bool:
@@ -111,41 +186,37 @@ class HardFrames:
         best, self._best, self._began = self._best, None, None
         if best is not None:
             candidate, result = best
-            self._pool.offer(candidate, lambda: self._keep(result))
+            if not self._pool.offer(candidate, lambda: candidate.key or self._keep(result)):
+                self._waiting.drop(candidate.key)
 
-    def _keep(self, result: Segmented) -> str:
-        picture = encode_jpeg(self._to_rgb(result.frame.image), _QUALITY)
-        key = secrets.token_hex(8)
-        with refusals(self.folder):
-            self._waiting.mkdir(exist_ok=True)
-            (self._waiting / key).write_bytes(picture)
-        return key
+    def _keep(self, result: Segmented | None) -> str:
+        assert result is not None  # what comes from a checkpoint has been kept
+        return self._waiting.keep(encode_jpeg(self._to_rgb(result.frame.image), _QUALITY))
 
-    def _drop(self, key: str) -> None:
-        (self._waiting / key).unlink(missing_ok=True)
-
-    def finish(self) -> int:
+    def finish(self, complete: bool = True) -> int:
         """Write the frames and their manifest; how many there are.
+
+        Args:
+            complete: whether that was all, so that nothing is kept to go on with.
 
         Raises:
             InputError: the file system refuses.
         """
         self._end_moment()
         chosen = self._pool.select()
-        try:
-            with refusals(self.folder):
-                return self._write(chosen)
-        finally:
-            self.discard()
+        with refusals(self.folder):
+            count = self._write(chosen)
+        self._waiting.close(keep=not complete)
+        return count
 
     def _write(self, chosen: list[tuple[Candidate, float, float]]) -> int:
-        ready = self._waiting / IMAGES
+        ready = self._waiting.path / IMAGES
         ready.mkdir(parents=True, exist_ok=True)
         frames: list[dict[str, Any]] = []
         taken: set[str] = set()
         for candidate, utility, novelty in chosen:
-            name = _file_name(candidate.facts, taken)
-            (self._waiting / candidate.key).replace(ready / name)
+            name = file_name(candidate.facts, taken)
+            shutil.copyfile(self._waiting.picture(candidate.key), ready / name)
             frames.append(
                 {
                     "file": f"{IMAGES}/{name}",
@@ -159,48 +230,35 @@ class HardFrames:
             "scores": list(frames[0]["scores"]) if frames else [],
             "seen": self._pool.statistics.count,
             "budget": self._pool.budget,
+            "sources": self._done,
             "frames": frames,
         }
         images = self.folder / IMAGES
         if images.exists():
-            images.replace(self._waiting / "replaced")
-        ready.replace(images)
+            images.replace(self._waiting.path / _REPLACED)
+        publish(ready, images)
         atomic_write_text(self.folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
         return len(frames)
 
     def discard(self) -> None:
-        """Remove what waits to be chosen."""
-        shutil.rmtree(self._waiting, ignore_errors=True)
+        """Stop; what the last checkpoint needs stays. Does nothing after `finish`."""
+        self._waiting.close(keep=True)
 
 
-def _unsureness(result: Segmented) -> tuple[NDArray[np.float64], dict[str, Any]]:
-    """Scores that are larger where the model is less sure, and the same as facts."""
-    if result.scores is None:
-        sure = mean_confidence(result.confidence)
-        return np.array([1.0 - sure]), {"scores": {FRAME_SCORES[0]: round(sure, 4)}}
-    known = {
-        name: float(value)
-        for name, value in zip(FRAME_SCORES, result.scores, strict=True)
-        if np.isfinite(value)
-    }
-    values = [1.0 - v if name == FRAME_SCORES[0] else v for name, v in known.items()]
-    return np.array(values), {"scores": {name: round(v, 4) for name, v in known.items()}}
+def _settings(budget: int, metadata: ModelMetadata) -> dict[str, Any]:
+    model = json.dumps(metadata.to_dict(), sort_keys=True, default=str)
+    return {"--budget": budget, "the model": hashlib.sha256(model.encode()).hexdigest()}
 
 
-def _place(result: Segmented) -> dict[str, Any]:
-    if result.frame.name:
-        return {"picture": result.frame.name}
-    return {"frame": result.frame.index, "seconds": round(result.frame.seconds, 3)}
-
-
-def _file_name(facts: dict[str, Any], taken: set[str]) -> str:
-    source = (
-        re.sub(r"[^\w.-]+", "-", without_ending(Path(facts["source"])).name).strip("-.") or "frame"
+def _refuse_frames(folder: Path, resume: bool) -> None:
+    if not any((folder / name).exists() for name in (IMAGES, MANIFEST)):
+        return
+    if resume:
+        raise InputError(
+            f"{folder}: holds the frames of a job that is complete. Name another --hard-frames "
+            "folder for the sources it has not seen, or start over with --overwrite."
+        )
+    raise InputError(
+        f"{folder}: holds frames already. Use --overwrite to replace them, --resume to go on with "
+        "a job that was interrupted, or name another --hard-frames folder."
     )
-    place = facts["picture"] if "picture" in facts else f"{facts['frame']:07d}"
-    stem, number = f"{source}-{place}", 1
-    while stem in taken:
-        number += 1
-        stem = f"{source}-{place}-{number}"
-    taken.add(stem)
-    return f"{stem}.jpg"

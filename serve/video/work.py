@@ -79,6 +79,14 @@ class WorkFolder:
             raise
 
     @staticmethod
+    def states_in(path: Path) -> Mapping[str, Any]:
+        """What was said at an earlier process's mark, empty where it left nothing to read."""
+        try:
+            return dict(json.loads((path / _JOURNAL).read_text("utf-8"))["states"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+
+    @staticmethod
     def can_resume(path: Path) -> bool:
         """Whether an earlier process has left something to go on with."""
         return (path / _JOURNAL).is_file()
@@ -93,7 +101,7 @@ class WorkFolder:
         except BlockingIOError as error:
             raise InputError(
                 f"{self.path}: another process is writing this result. Wait for it, or choose "
-                "another --output."
+                "another place."
             ) from error
 
     def _read(self) -> None:

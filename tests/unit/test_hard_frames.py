@@ -185,7 +185,7 @@ def test_memory_and_disk_are_bounded_whatever_the_length(tmp_path: Path) -> None
         hard(seen(60 * number, scene(number), 100 + number % 100))
         if number % 20 == 19:
             most = max(most, sum(1 for _ in (tmp_path / "hard").rglob("*")))
-    assert 64 <= most <= 64 + 1
+    assert 64 <= most <= 64 + 2  # the folder of the candidates, and its lock
     assert hard.finish() == 2
 
 
