@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -31,8 +30,7 @@ class ServedModel(Backend):
         name: what it is chosen by.
         path: its file.
         backend: the opened file.
-        crowd: the same on one of `runs` shares of the threads, for runs beside others.
-        runs: at the same time.
+        crowd: the same for its `streams` runs at the same time; None if one runs after another.
         max_batch: frames in one run, None for what fits the device.
         queue: frames that may wait.
     """
@@ -44,7 +42,6 @@ class ServedModel(Backend):
         backend: Backend,
         *,
         crowd: Backend | None = None,
-        runs: int = 1,
         max_batch: int | None = None,
         queue: int = 128,
     ) -> None:
@@ -52,11 +49,12 @@ class ServedModel(Backend):
         self.metadata: ModelMetadata = backend.metadata
         self.device, self.runtime = backend.device, backend.runtime
         self.gives_frame_scores = backend.gives_frame_scores
+        self.streams = crowd.streams if crowd is not None else 1
         self.batcher = Batcher(
             backend,
             crowd=crowd,
-            workers=runs,
-            max_batch=max_batch or _batch(backend, runs),
+            workers=self.streams,
+            max_batch=max_batch or _batch(backend, self.streams),
             queue=queue,
         )
 
@@ -74,6 +72,9 @@ class ServedModel(Backend):
 
     def _run(self, frames: NDArray[np.uint8]) -> Prediction:
         return self.batcher.submit(frames, patient=True).result()
+
+    def _enlarged(self, found: Prediction, size: tuple[int, int]) -> Prediction:
+        return found  # the backend has done it
 
 
 class Models(Mapping[str, ServedModel]):
@@ -122,15 +123,11 @@ def open_model(
     Raises:
         InputError: see `open_backend`.
     """
+    crowd = open_backend(path, device, threads, runtime, streams=_RUNS)
+    if crowd.streams == 1:
+        return ServedModel(name, path, crowd, max_batch=max_batch, queue=queue)
     backend = open_backend(path, device, threads, runtime)
-    cores = threads or os.cpu_count() or 1
-    runs = min(_RUNS, cores)
-    if backend.device != "cpu" or not backend.runtime.startswith("onnxruntime") or runs == 1:
-        return ServedModel(name, path, backend, max_batch=max_batch, queue=queue)
-    crowd = open_backend(path, device, cores // runs, runtime)
-    return ServedModel(
-        name, path, backend, crowd=crowd, runs=runs, max_batch=max_batch, queue=queue
-    )
+    return ServedModel(name, path, backend, crowd=crowd, max_batch=max_batch, queue=queue)
 
 
 def _batch(backend: Backend, runs: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cfcontra.device import available_cores
 from cfcontra.errors import InputError
 from cfcontra.runtime import Prediction
 
@@ -40,7 +40,7 @@ class Pictures:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._budget = PixelBudget(limits.pixels_in_work)
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="picture")
+        self._pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="picture")
         self._inside = 0
 
     @contextmanager

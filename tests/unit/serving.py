@@ -58,7 +58,7 @@ class RedBackend(Backend):
 
 @dataclass
 class Server:
-    """What a test looks at."""
+    """What a test looks at; the backend is that of the models it is started with by default."""
 
     client: TestClient
     state: ServerState
@@ -66,19 +66,22 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, settings: Settings | None = None, **served: Any) -> Iterator[Server]:
-    """The REST application behind its guard, with two models of one backend."""
+def running(
+    folder: Path,
+    settings: Settings | None = None,
+    models: list[ServedModel] | None = None,
+    **served: Any,
+) -> Iterator[Server]:
+    """The REST application behind its guard; by default with two models of one backend."""
     settings = settings or Settings()
     backend = RedBackend()
     queue = settings.limits.queue
-    models = Models(
-        [
-            ServedModel(name, Path(f"{name}.onnx"), backend, queue=queue, **served)
-            for name in ("day", "dusk")
-        ]
-    )
-    state = ServerState.open(models, settings, Scratch(folder / "private"))
-    metrics = Metrics(models, state.jobs)
+    models = models or [
+        ServedModel(name, Path(f"{name}.onnx"), backend, queue=queue, **served)
+        for name in ("day", "dusk")
+    ]
+    state = ServerState.open(Models(models), settings, Scratch(folder / "private"))
+    metrics = Metrics(state.models, state.jobs)
     app = guard(build_api(state, metrics), settings, state.scratch, metrics)
     try:
         with TestClient(app, base_url="http://127.0.0.1:7860") as client:
