@@ -7,7 +7,6 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,6 +23,7 @@ from .scratch import Scratch
 from .settings import Limits
 
 _LOG = logging.getLogger(__name__)
+_LATE = 30  # seconds that a result may outlive its time, at most
 
 
 class JobState(StrEnum):
@@ -92,7 +92,9 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(limits.running_jobs, thread_name_prefix="video")
-        self.on_end: Callable[[Job], None] | None = None
+        self._closing = threading.Event()
+        self._sweeper = threading.Thread(target=self._sweep, name="old-videos", daemon=True)
+        self._sweeper.start()
 
     def start(self, upload: Path, model: ServedModel, opacity: float = 0.5) -> Job:
         """Queue a video.
@@ -112,7 +114,6 @@ class Jobs:
         job = Job(secrets.token_urlsafe(16), model.name, Path(), expected=expected)
         job.folder = self._scratch.folder("jobs") / job.id
         with self._lock:
-            self._forget_old()
             waiting = sum(not other.state.final for other in self._jobs.values())
             if waiting >= self._limits.running_jobs + self._limits.waiting_jobs:
                 raise Busy("too many videos wait to be segmented")
@@ -126,7 +127,6 @@ class Jobs:
     def get(self, name: str) -> Job | None:
         """The job of that id, if there is one."""
         with self._lock:
-            self._forget_old()
             return self._jobs.get(name)
 
     def cancel(self, job: Job, wait: float = 10.0) -> None:
@@ -151,6 +151,8 @@ class Jobs:
 
     def close(self) -> None:
         """Stop everything."""
+        self._closing.set()
+        self._sweeper.join()
         with self._lock:
             jobs = list(self._jobs.values())
         for job in jobs:
@@ -206,13 +208,15 @@ class Jobs:
     def _end(self, job: Job, state: JobState) -> None:
         job.state, job.finished = state, time.time()
         job.ended.set()
-        if self.on_end is not None:
-            self.on_end(job)
 
-    def _forget_old(self) -> None:
-        """Drop ended jobs whose time is over; the lock is held."""
-        oldest = time.time() - self._limits.kept_seconds
-        for job in [*self._jobs.values()]:
-            if job.finished is not None and job.finished < oldest:
-                del self._jobs[job.id]
+    def _sweep(self) -> None:
+        """Delete ended jobs whose time is over, also when nobody asks for one any more."""
+        kept = self._limits.kept_seconds
+        while not self._closing.wait(min(max(kept, 1), _LATE)):
+            oldest = time.time() - kept
+            with self._lock:
+                old = [job for job in self._jobs.values() if (job.finished or oldest) < oldest]
+                for job in old:
+                    del self._jobs[job.id]
+            for job in old:
                 shutil.rmtree(job.folder, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -238,6 +239,17 @@ def test_results_are_deleted_when_their_time_is_over(tmp_path: Path, film: bytes
         job = start(server, film)
         wait_until(lambda: server.client.get(f"/v1/jobs/{job['id']}").status_code == 404, 60)
         assert files(server) == []
+
+
+def test_results_that_nobody_asks_for_make_room_again(tmp_path: Path, film: bytes) -> None:
+    with serving(tmp_path, kept_seconds=1, stored_bytes=4000 + len(film)) as server:
+        until(server, start(server, film), "done")
+        (server.state.scratch.folder("jobs") / "other").write_bytes(b"x" * 4000)
+        assert server.client.post("/v1/video", content=film).status_code == 507
+        wait_until(lambda: files(server) == ["other"], 60)  # without a word to the server
+        assert server.client.post("/v1/video", content=film).status_code == 202
+    threads = [thread.name for thread in threading.enumerate()]
+    assert "old-videos" not in threads
 
 
 @pytest.mark.parametrize(
