@@ -46,11 +46,13 @@ async def fetch(url: str, max_bytes: int) -> bytes:
 
 async def _follow(url: str, max_bytes: int) -> bytes:
     async with httpcore.AsyncConnectionPool(network_backend=_CheckedNetwork()) as pool:
+        here = ""
         for _ in range(_REDIRECTS + 1):
-            found = await _get(pool, _allowed(url), max_bytes)
+            here = _allowed(url, here)
+            found = await _get(pool, here, max_bytes)
             if isinstance(found, bytes):
                 return found
-            url = urljoin(url, found)
+            url = found
     raise Problem(422, f"The URL leads on more than {_REDIRECTS} times.")
 
 
@@ -76,8 +78,10 @@ async def _get(pool: httpcore.AsyncConnectionPool, url: str, max_bytes: int) -> 
         return bytes(content)
 
 
-def _allowed(url: str) -> str:
+def _allowed(url: str, base: str) -> str:
+    """The URL, relative to where it was found, if it may be fetched."""
     try:
+        url = urljoin(base, url)
         parts = urlsplit(url)
         port = parts.port
     except ValueError:

@@ -94,7 +94,12 @@ class Pictures(BaseHTTPRequestHandler):
     """A picture, one that is too large, and ways that lead elsewhere."""
 
     def do_GET(self) -> None:
-        moved = {"/inside": "http://10.0.0.1/", "/file": "file:///etc/passwd", "/round": "/round"}
+        moved = {
+            "/inside": "http://10.0.0.1/",
+            "/file": "file:///etc/passwd",
+            "/round": "/round",
+            "/broken": "http://[broken",
+        }
         if self.path in moved or self.path == "/moved":
             self.send_response(302)
             self.send_header("LOCATION", moved.get(self.path, "/picture"))
@@ -152,6 +157,7 @@ def test_a_public_picture_comes_by_the_checked_address(internet: list[str]) -> N
         ("http://pictures.example/inside", 422),
         ("http://pictures.example/file", 422),
         ("http://pictures.example/round", 422),
+        ("http://pictures.example/broken", 422),
         ("http://pictures.example/large", 413),
         ("http://pictures.example/none", 502),
         ("http://mixed.example/picture", 422),
