@@ -31,10 +31,12 @@ def _few_threads() -> None:
 @pytest.fixture(autouse=True)
 def _logging_stays_as_found() -> Iterator[None]:
     """A command sets logging up for its process; the next test starts without."""
-    logger = logging.getLogger("cfcontra")
-    before = logger.propagate, logger.level, [*logger.handlers]
+    names = ("cfcontra", "cfcontra.serve", "cfcontra.serve.requests")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(logger.propagate, logger.level, [*logger.handlers]) for logger in loggers]
     yield
-    logger.propagate, logger.level, logger.handlers = before
+    for logger, found in zip(loggers, before, strict=True):
+        logger.propagate, logger.level, logger.handlers = found
 
 
 _opened: list[str] = []

@@ -53,8 +53,7 @@ def run_demo(argv: list[str]) -> None:
             for name, path in paths.items()
         ]
     )
-    if settings.log is not None and not arguments.quiet:
-        log_requests(settings.log)
+    log_requests(settings.log, arguments.verbose)
     serve(models, settings, claimed, lambda url: console.print(f"open {url}   (Ctrl-C ends it)"))
 
 

@@ -70,8 +70,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     running.add_argument(
         "--log",
         metavar="FILE",
-        help="a JSON line per request; - for standard error (default: that, unless it is a "
-        "terminal)",
+        help="a JSON line per REST request, with -v for the page's own too; - for standard error "
+        "(default: that, unless it is a terminal or --quiet is given)",
     )
 
 
@@ -117,7 +117,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         request_seconds=arguments.timeout,
     )
     log = arguments.log
-    if log is None and not sys.stderr.isatty():
+    if log is None and not arguments.quiet and not sys.stderr.isatty():
         log = "-"
     return Settings(
         limits=limits,

@@ -1,4 +1,4 @@
-"""A JSON line for every request and every error of a server."""
+"""A JSON line for every REST request and every error of a server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from cfcontra.files import refusals
 
+REQUESTS = logging.getLogger("cfcontra.serve.requests")
 _PLAIN = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -30,12 +31,19 @@ class JsonLines(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False, default=str)
 
 
-def log_requests(target: str) -> None:
+def log_requests(target: str | None, verbose: bool = False) -> None:
     """Write the lines to a file, or to standard error for `-`.
+
+    Args:
+        target: where to; None for nowhere, so that only errors show, as those of all commands do.
+        verbose: whether the page's own requests have lines too.
 
     Raises:
         InputError: the file cannot be written.
     """
+    if target is None:
+        REQUESTS.setLevel(logging.WARNING)
+        return
     handler: logging.Handler
     if target == "-":
         handler = logging.StreamHandler(sys.stderr)
@@ -45,5 +53,5 @@ def log_requests(target: str) -> None:
             handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(JsonLines())
     logger = logging.getLogger("cfcontra.serve")
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
     logger.handlers, logger.propagate = [handler], False

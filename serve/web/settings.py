@@ -61,7 +61,7 @@ class Settings:
         allow_urls: whether a picture may be named by its URL.
         scratch: folder for the private folder of uploads, None for the system's.
         max_batch: frames in one run of a model, None for what fits the device.
-        log: file for a JSON line per request, `-` for standard error, None for none.
+        log: file for a JSON line per REST request, `-` for standard error, None for none.
     """
 
     limits: Limits = field(default_factory=Limits)

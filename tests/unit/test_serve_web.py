@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,6 +139,32 @@ def test_a_taken_port_is_named(
     assert (
         message == f"error: Port {port} is taken by another program. Choose another with --port.\n"
     )
+
+
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]], ids=["", "quiet"])
+def test_quiet_silences_the_terminal_and_not_the_log_that_was_asked_for(
+    model_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    quiet: list[str],
+) -> None:
+    def serve(*_: object) -> None:
+        logging.getLogger("cfcontra.serve.requests").info("request")
+
+    monkeypatch.setattr("cfcontra.serve.web.server.serve", serve)
+    log = tmp_path / "log.jsonl"
+    given = [str(model_file), "--port", "0", "--device", "cpu", "--threads", "1", *quiet]
+    assert demo([*given, "--log", str(log)]) == 0
+    assert json.loads(log.read_text())["event"] == "request"
+    assert capsys.readouterr().err == ""
+    assert demo([*given, "--log", "-"]) == 0
+    assert json.loads(capsys.readouterr().err)["event"] == "request"
+    assert demo(given) == 0  # by default, standard error has the lines where it is no terminal
+    assert ("request" in capsys.readouterr().err) == (not quiet)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert demo(given) == 0
+    assert "request" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import time
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..log import REQUESTS
 from ..metrics import Metrics
 from ..problems import Problem
 
-LOG = logging.getLogger("cfcontra.serve.requests")
 _ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
@@ -50,7 +50,7 @@ class Requests:
         try:
             await self._app(scope, receive, seen)
         except Exception:
-            LOG.exception("unexpected error", extra={"request_id": name})
+            REQUESTS.exception("unexpected error", extra={"request_id": name})
             if status and not complete:  # too late to say so: the broken connection does
                 raise
             if not status:
@@ -64,7 +64,7 @@ class Requests:
         route = scope["state"].get("part", route)
         self._metrics.request(route, scope["method"], status, seconds)
         client = scope.get("client")
-        LOG.log(
+        REQUESTS.log(
             logging.INFO if route != "page" else logging.DEBUG,
             "request",
             extra={
