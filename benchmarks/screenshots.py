@@ -56,7 +56,11 @@ def main() -> None:
 
 
 def _open(browser: Any, address: str, size: tuple[int, int], scheme: str) -> Any:
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+    page = browser.new_page(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,
+        bypass_csp=True,  # waiting for a function evaluates its text in the page
+    )
     page.set_default_timeout(_WAIT)
     page.goto(address)
     page.wait_for_selector("cf-viewer[data-ready]")

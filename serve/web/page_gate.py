@@ -17,13 +17,12 @@ _GET = re.compile(
     | /gradio_api/(
         queue/data | queue/status | upload_progress | startup-events | app_id | theme\.css
         | heartbeat/\w+
-        | stream/[\w-]+/[\w-]+/\d+/(playlist\.m3u8 | playlist-file | [\w-]+\.(ts|aac))
         | file=(?![A-Za-z][A-Za-z0-9+.-]*:).+
     )""",
     re.VERBOSE,
 )
 _POST = re.compile(
-    r"""/gradio_api/(upload | queue/join | cancel | reset/? | stream/[\w-]+(/close)?)""",
+    r"""/gradio_api/(upload | queue/join | cancel | reset/?)""",
     re.VERBOSE,
 )
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -136,6 +137,18 @@ class Visit:
 
     def open_tab(self, name: str) -> None:
         self.page.get_by_role("tab", name=name).click()
+
+
+def wait_for(page: Any, expression: str, arg: Any = None) -> None:
+    """Until something holds in the page.
+
+    The browser library's own `wait_for_function` evaluates text inside the page, which its content
+    policy forbids.
+    """
+    end = time.monotonic() + WAIT / 1000
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(50)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from demo_site import Site, Visit, browser, site, visit
+from demo_site import Site, Visit, browser, site, visit, wait_for
 from numpy.typing import NDArray
 
 from cfcontra.serve.video import write_video
@@ -65,7 +65,7 @@ def test_a_video_is_segmented_to_its_end_and_plays(visit: Open, clip: Path) -> N
     visited = visit()
     page = begin(visited, clip)
     page.wait_for_selector("cf-film video")
-    page.wait_for_function("document.querySelector('cf-film video').readyState >= 3")
+    wait_for(page, "document.querySelector('cf-film video').readyState >= 3")
     assert page.evaluate("document.querySelector('cf-film video').duration") == pytest.approx(
         2.0, abs=0.1
     )
@@ -73,7 +73,7 @@ def test_a_video_is_segmented_to_its_end_and_plays(visit: Open, clip: Path) -> N
     needle = page.locator("cf-film .needle")
     start = needle.get_attribute("transform")
     page.evaluate("() => document.querySelector('cf-film video').play()")
-    page.wait_for_function("document.querySelector('cf-film video').ended")
+    wait_for(page, "document.querySelector('cf-film video').ended")
     assert needle.get_attribute("transform") != start
     chart = page.locator("cf-film svg.areas").bounding_box()
     page.mouse.click(chart["x"] + 0.5 * chart["width"], chart["y"] + 20)
@@ -129,17 +129,17 @@ def test_the_camera_is_segmented_live(visit: Open) -> None:
     page = visited.page
     visited.open_tab("Live")
     page.get_by_role("button", name="Start camera").click()
-    page.wait_for_function(f"{SHOWN} >= 5")
+    wait_for(page, f"{SHOWN} >= 5")
     assert float(page.inner_text("[data-figure=fps]")) > 0
     assert 0 < int(page.inner_text("[data-figure=latency]").removesuffix(" ms")) < 20_000
     assert page.locator("cf-live .legend .unseen > span").count() > 0
     drawn = "document.querySelector('cf-live canvas').toDataURL()"
     before = page.evaluate(drawn)
-    page.wait_for_function(f"before => {drawn} !== before", arg=before)
+    wait_for(page, f"before => {drawn} !== before", before)
     page.get_by_role("button", name="Stop").click()
     page.wait_for_selector("cf-live[data-state=stopped]")
     page.get_by_role("button", name="Start camera").click()
-    page.wait_for_function(f"{SHOWN} >= 1")
+    wait_for(page, f"{SHOWN} >= 1")
     visited.open_tab("Model card")  # a camera that nobody sees is switched off
     page.wait_for_selector("cf-live[data-state=stopped]", state="attached")
     stopped = page.evaluate(SHOWN)
@@ -164,9 +164,7 @@ def test_a_slow_model_is_shown_the_newest_frame_and_never_a_queue(visit: Open) -
     page.route("**/v1/segment*", slow)
     visited.open_tab("Live")
     page.get_by_role("button", name="Start camera").click()
-    page.wait_for_function(
-        "Number(document.querySelector('[data-figure=frames]').textContent) >= 4"
-    )
+    wait_for(page, f"{SHOWN} >= 4")
     assert waiting[1] == 1
     assert int(page.inner_text("[data-figure=dropped]")) > 4
     assert int(page.inner_text("[data-figure=latency]").removesuffix(" ms")) < 10_000
@@ -190,9 +188,7 @@ def test_a_busy_server_is_waited_for(visit: Open) -> None:
     visited.open_tab("Live")
     page.get_by_role("button", name="Start camera").click()
     page.get_by_text("The server is busy; trying again").wait_for()
-    page.wait_for_function(
-        "Number(document.querySelector('[data-figure=frames]').textContent) >= 1"
-    )
+    wait_for(page, f"{SHOWN} >= 1")
 
 
 def test_a_snapshot_of_the_camera_is_segmented(visit: Open) -> None:
@@ -201,7 +197,7 @@ def test_a_snapshot_of_the_camera_is_segmented(visit: Open) -> None:
     page.get_by_label("Capture from camera").first.click()
     page.get_by_text("Click to Access Webcam").first.click()
     # Before its first picture is there, the camera's button does nothing.
-    page.wait_for_function("[...document.querySelectorAll('video')].some(v => v.videoWidth > 0)")
+    wait_for(page, "[...document.querySelectorAll('video')].some(v => v.videoWidth > 0)")
     page.get_by_label("capture photo").click()
     page.wait_for_selector("cf-viewer[data-ready] a[download$='.json']:not([download^=street])")
     assert visited.foreign() == []

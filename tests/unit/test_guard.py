@@ -176,6 +176,7 @@ def test_every_answer_has_security_headers(server: Server, page: tuple[TestClien
         policy = headers["content-security-policy"]
         assert "frame-ancestors 'none'" in policy
         assert "http" not in policy
+        assert "unsafe-eval" not in policy
         assert "server" not in headers
     assert server.client.get("/v1/models").headers["cache-control"] == "no-store"
 
@@ -253,6 +254,8 @@ def test_compressed_bodies_are_not_unpacked(server: Server) -> None:
         ("GET", "/gradio_api/custom_component/1/client/component/index.js"),
         ("GET", "/gradio_api/dev/reload"),
         ("POST", "/gradio_api/run-history/connect"),
+        ("GET", "/gradio_api/stream/a/b/1/playlist.m3u8"),
+        ("POST", "/gradio_api/stream/a"),
         ("PUT", "/"),
     ],
 )

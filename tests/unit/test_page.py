@@ -25,11 +25,14 @@ from cfcontra.runtime import Backend, Prediction
 from cfcontra.serve.indexed import encode_mask
 from cfcontra.serve.video.areas import ClassAreas
 from cfcontra.serve.web.batcher import Busy
+from cfcontra.serve.web.drift import REFERENCE_FRAMES
 from cfcontra.serve.web.legend import class_shares, legend_html
+from cfcontra.serve.web.metrics import Metrics
 from cfcontra.serve.web.models import Models, ServedModel
 from cfcontra.serve.web.page.answers import Answer, compare_html
 from cfcontra.serve.web.page.card import card_html
 from cfcontra.serve.web.page.chart import areas_legend, areas_svg
+from cfcontra.serve.web.page.compare import ComparisonTab
 from cfcontra.serve.web.page.disagreement import difference_map, disagreement
 from cfcontra.serve.web.page.header import model_html
 from cfcontra.serve.web.page.parts import error_html, one_block
@@ -191,6 +194,24 @@ def test_an_example_is_segmented_once_and_an_upload_each_time(
         assert upload == str(street)
         assert 'download="street-mask.png"' in html
         assert backend.runs == runs
+
+
+def test_what_the_page_predicts_is_in_the_figures(serve: Callable[..., ServerState]) -> None:
+    state = serve(m=HalvesBackend(), n=HalvesBackend())
+    metrics = Metrics(state.models, state.jobs)
+    PictureTab(state).segment(None, 0, "m")
+    ComparisonTab(state).compare(None, 1, ["m", "n"])
+    found = metrics.text().decode()
+    for line in (
+        'cfcontra_model_seconds_count{model="m"} 2.0',
+        'cfcontra_model_seconds_count{model="n"} 1.0',
+        'cfcontra_batch_frames_sum{model="m"} 2.0',
+        'cfcontra_score{model="n",score="confidence"} 0.6',  # halves of 1 and 0.2
+    ):
+        assert line in found
+    for _ in range(REFERENCE_FRAMES):
+        predict(state.models["n"], np.zeros((4, 4, 3), np.uint8), Limits())
+    assert 'cfcontra_drift{model="n",score="confidence"} 0.0' in metrics.text().decode()
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,6 @@ class Bodies:
         self._small = {
             "/v1/segment": limits.image_bytes + _FORM,
             "/v1/segment/batch": limits.batch_bytes + _FORM,
-            # The page's live picture comes in one of these.
-            "/gradio_api/queue/join": limits.image_bytes * 4 // 3 + _FORM,
         }
         self._large = ("/v1/video", "/gradio_api/upload")
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Gradio's page has inline scripts and styles, and fills its HTML parts in by `Function`; nothing
-# comes from elsewhere.
+# Gradio's page has inline scripts and styles; nothing comes from elsewhere.
 _PAGE = "; ".join(
     (
         "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+        "script-src 'self' 'unsafe-inline'",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "media-src 'self' data: blob:",
