@@ -47,6 +47,11 @@ class CandidateFolder:
         """Whether an interrupted job has left something to go on with."""
         return WorkFolder.can_resume(folder / _FOLDER)
 
+    @property
+    def begun(self) -> bool:
+        """Whether there has been a checkpoint."""
+        return self._work.mark is not None
+
     @staticmethod
     def state_in(folder: Path) -> Mapping[str, Any]:
         """What an interrupted job said at its last checkpoint."""

@@ -113,12 +113,11 @@ class HardFrames:
     def end(self) -> None:
         """The source is through."""
         self._done.append(self._source)
-        if self._source in self._seen:  # live sources have no checkpoints
+        if self._waiting.begun:  # not if all is live: that has no checkpoints
             self._save()
 
     def checkpoint(self, mark: Mark) -> None:
         """Keep what is known of the frames before `mark`."""
-        self._seen[self._source] = mark.frames
         self._save(mark)
 
     def _save(self, mark: Mark | None = None) -> None:
@@ -155,7 +154,8 @@ class HardFrames:
     def __call__(self, result: Segmented) -> None:
         """Look at one frame."""
         if result.frame.index < self._seen.get(self._source, 0):
-            return  # by an earlier process, whose results had not come as far
+            return  # before its results were interrupted, which had not come as far
+        self._seen[self._source] = result.frame.index + 1
         if result.carried or shows_nothing(result.frame.image):
             return
         scores, facts = unsureness(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,7 @@ FRAMES, SCENE = 40, 6
 
 
 class Unsure(GreyBackend):
-    """Confidence that depends on the picture alone; raises at its n-th frame."""
+    """Confidence that depends on the picture alone; raises at its n-th frame, once."""
 
     def __init__(self, fault: BaseException | None = None, after: int = 0) -> None:
         super().__init__()
@@ -28,7 +29,8 @@ class Unsure(GreyBackend):
 
     def _run(self, frames: NDArray[np.uint8]) -> Prediction:
         if self._fault is not None and self._left <= 0:
-            raise self._fault
+            fault, self._fault = self._fault, None
+            raise fault
         self._left -= len(frames)
         said = super()._run(frames)
         sure = [int(frame.astype(np.uint32).sum()) % 200 + 50 for frame in frames]
@@ -69,9 +71,15 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-@pytest.mark.parametrize("sources", [("a.mp4",), ("a.mp4", "b.mp4")])
-@pytest.mark.parametrize("write", ["none", "jsonl"])
-@pytest.mark.parametrize("fault", [RuntimeError("killed"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("sources", "write", "fault"),
+    [
+        (("a.mp4",), "none", RuntimeError("killed")),
+        (("a.mp4",), "jsonl", KeyboardInterrupt()),
+        (("a.mp4", "b.mp4"), "none", KeyboardInterrupt()),
+        (("a.mp4", "b.mp4"), "jsonl", RuntimeError("killed")),
+    ],
+)
 def test_the_frames_are_those_of_an_uninterrupted_job(
     place: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -98,6 +106,21 @@ def test_the_frames_are_those_of_an_uninterrupted_job(
     assert run(monkeypatch, again, *job, "--hard-frames", "hard", "--resume") == 0
     assert not again.batches
     assert content(place / "hard") == content(place / "whole")
+
+
+def test_a_source_that_failed_is_gone_on_with_and_no_frame_counts_twice(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = ("a.mp4", "b.mp4", "--write", "none", "--hard-frames", "hard")
+    assert run(monkeypatch, Unsure(RuntimeError("x"), 25), *job) == 2
+    found = json.loads((place / "hard" / "manifest.json").read_text())
+    assert found["sources"] == ["b.mp4"]
+    assert FRAMES + 10 <= found["seen"] <= FRAMES + 25  # some were on their way
+    assert run(monkeypatch, Unsure(), *job, "--resume") == 0
+    found = json.loads((place / "hard" / "manifest.json").read_text())
+    assert found["sources"] == ["b.mp4", "a.mp4"]
+    assert found["seen"] == 2 * FRAMES
+    assert sorted(path.name for path in (place / "hard").iterdir()) == ["images", "manifest.json"]
 
 
 def test_frames_that_only_wait_to_be_chosen_are(
