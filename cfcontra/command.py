@@ -6,8 +6,11 @@ import argparse
 import logging
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +21,7 @@ from cfcontra.errors import CfcontraError
 from cfcontra.files import describe_os_error
 
 INTERRUPTED = 130
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 console = Console(highlight=False)
 """Results go to standard output."""
@@ -68,12 +72,16 @@ def read_size(text: str) -> tuple[int, int] | None:
 def run_command(main: Callable[[list[str]], None], argv: list[str] | None = None) -> int:
     """Run a command's body and turn what it raises into an exit status.
 
+    SIGTERM and SIGHUP, which service managers, `docker stop` and closed terminals send, end it
+    as Ctrl-C does: nothing is left half-written.
+
     Returns:
         0 done, 2 bad input, 3 a check failed, 130 interrupted.
     """
     arguments = sys.argv[1:] if argv is None else argv
     try:
-        main(arguments)
+        with _ends_are_interrupts():
+            main(arguments)
     except CfcontraError as error:
         notes.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return error.exit_code
@@ -90,6 +98,21 @@ def run_command(main: Callable[[list[str]], None], argv: list[str] | None = None
         notes.print(f"error: {describe_os_error(error, path)}", style="red", markup=False)
         return 2
     return 0
+
+
+@contextmanager
+def _ends_are_interrupts() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    unhandled = [n for n in _ENDS if signal.getsignal(n) is signal.SIG_DFL]  # `nohup` ignores one
+    for number in unhandled:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in unhandled:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def set_up_logging(arguments: argparse.Namespace) -> None:

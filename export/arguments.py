@@ -27,6 +27,8 @@ def require_fitting(arguments: argparse.Namespace) -> None:
     ):
         if given is not None and not fits:
             raise InputError(f"{option} is for --format {what} alone.")
+    if engine and arguments.runtime is not None:
+        raise InputError("--runtime: an engine runs in TensorRT alone. Leave it out.")
     if engine and arguments.precision == "auto":
         raise InputError("--precision auto times ONNX files; name the precision of an engine.")
     if engine and arguments.size is None:
@@ -172,8 +174,7 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--runtime",
         choices=["onnxruntime", "openvino", "openvino-bf16"],
-        default="onnxruntime",
-        help="what runs it while it is compared (default: onnxruntime)",
+        help="what runs it while it is compared (default: onnxruntime; auto tries all)",
     )
     parser.add_argument("--threads", type=int, help="CPU threads (default: one per core)")
     parser.add_overwrite()

@@ -1,21 +1,35 @@
-"""The fastest precision on this machine that costs no more mIoU than allowed."""
+"""The fastest way to run a model on this machine that costs no more mIoU than allowed."""
 
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from cfcontra.device import resolve_device
-from cfcontra.errors import CheckFailedError, InputError
+from cfcontra.errors import CheckFailedError, InputError, MissingDependencyError
 from cfcontra.files import atomic_path
+from cfcontra.interface import Interface
+from cfcontra.runtime.torch_backend import TorchBackend
 
 from .bench import Case, measure
 from .certificate import Certificate
-from .exporter import certificate_path, claim_output, export_model
+from .exporter import (
+    DepartsError,
+    certificate_path,
+    certify_in,
+    claim_output,
+    exact_runtime,
+    export_model,
+    load_for_export,
+    worst_path,
+)
+from .frames import load_frames
 from .int8 import Activations
 
 _ROUNDS, _WARM_UP = 20, 3
@@ -23,18 +37,28 @@ _ROUNDS, _WARM_UP = 20, 3
 
 @dataclass(frozen=True)
 class Tried:
-    """One precision that was tried.
+    """One way to run the model that was tried.
 
     Attributes:
-        milliseconds: median of a call on one frame; None where there is no file.
-        drop: mIoU lost against the checkpoint, in points; None where there is no file.
+        precision: of the file.
+        runtime: what ran it.
+        milliseconds: median of a call on one frame; None where it was not timed.
+        drop: mIoU lost against the checkpoint, in points; None where it is not known.
         verdict: `chosen`, or why not.
     """
 
     precision: str
+    runtime: str
     milliseconds: float | None
     drop: float | None
     verdict: str
+
+
+def runtimes_here(device: str) -> tuple[str, ...]:
+    """The runtimes for `.onnx` that are installed for a device."""
+    if resolve_device(device).type == "cuda" or find_spec("openvino") is None:
+        return ("onnxruntime",)
+    return ("onnxruntime", "openvino", "openvino-bf16")
 
 
 def export_fastest(
@@ -44,19 +68,24 @@ def export_fastest(
     *,
     calibrate_specs: Sequence[str] | None,
     certify_specs: Sequence[str] | None,
+    certify_frames: int,
+    work_size: tuple[int, int] | None,
+    interface: Interface,
     device: str,
-    runtime: str,
+    runtimes: Sequence[str],
     threads: int | None,
     activations: Activations | None,
     overwrite: bool,
     progress: Callable[[str], None],
+    picture: Path | None = None,
     **options: Any,
 ) -> tuple[Certificate, list[Tried]]:
-    """Export in every precision, time each on this machine, and keep the best.
+    """Export in every precision, time each in every runtime, and keep the best file.
 
     Args:
         max_drop: points of mIoU that may be lost.
-        options: of `export_model`.
+        runtimes: for `.onnx`, of `RUNTIMES`.
+        options: further ones of `export_model`.
 
     Returns:
         The kept file's certificate, and all that was tried, which is also noted in the
@@ -65,9 +94,9 @@ def export_fastest(
     Raises:
         InputError: no labelled frames to judge by, none to calibrate on, or what
             `export_model` says.
-        CheckFailedError: no precision stays within the budget.
+        CheckFailedError: nothing stays within the budget.
     """
-    if max_drop < 0:
+    if not 0 <= max_drop < math.inf:
         raise InputError(f"--max-drop {max_drop}: give 0 or more points of mIoU.")
     if not calibrate_specs or not certify_specs:
         raise InputError(
@@ -75,50 +104,88 @@ def export_fastest(
             "labelled frames that the loss of mIoU is measured on."
         )
     claim_output(output, overwrite)
+    checkpoint = load_for_export(checkpoint_path, work_size, interface)
+    samples = load_frames(certify_specs, certify_frames, checkpoint.metadata.label_space)
+    if all(sample.label is None for sample in samples):
+        raise InputError(
+            f"--certify {', '.join(certify_specs)}: has no labels in the model's label "
+            "space, and the loss of mIoU cannot be measured without."
+        )
+    reference = TorchBackend(checkpoint, "cpu", threads)
+    exact = exact_runtime(runtimes[0])
     cuda = resolve_device(device).type == "cuda"
     tried: list[Tried] = []
-    made: dict[str, Certificate] = {}
+    files: dict[Path, Certificate] = {}
+    certified: dict[Case, Certificate] = {}
     with tempfile.TemporaryDirectory(prefix=".cfcontra-", dir=output.parent) as name:
-        folder = Path(name)
         for precision in ("fp32", "fp16") if cuda else ("fp32", "int8"):
             progress(f"trying {precision}")
+            file = Path(name) / f"{precision}.onnx"
             try:
-                certificate = export_model(
+                files[file] = export_model(
                     checkpoint_path,
-                    folder / f"{precision}.onnx",
+                    file,
                     precision=precision,
                     calibrate_specs=None if precision == "fp32" else calibrate_specs,
                     certify_specs=certify_specs,
+                    certify_frames=certify_frames,
+                    work_size=work_size,
+                    interface=interface,
                     activations=activations if precision == "int8" else None,
                     device=device,
-                    runtime=runtime,
+                    runtime=exact,
                     threads=threads,
+                    picture=picture or worst_path(output),
                     progress=progress,
                     **options,
                 )
             except CheckFailedError as error:
-                tried.append(Tried(precision, None, None, str(error).partition(": ")[2]))
+                tried.append(Tried(precision, exact, None, None, _reason(error)))
                 continue
-            if certificate.miou is None:
-                raise InputError(
-                    f"--certify {', '.join(certify_specs)}: has no labels in the model's label "
-                    "space, and the loss of mIoU cannot be measured without."
-                )
-            made[precision] = certificate
-        files = [folder / f"{precision}.onnx" for precision in made]
-        times = _times(files, made, device, runtime, threads, progress)
-        within = [p for p in made if _drop(made[p]) <= max_drop]
-        best = min(within, key=lambda precision: times[precision], default=None)
-        for precision, certificate in made.items():
-            verdict = "chosen" if precision == best else "slower"
-            if precision not in within:
+            for runtime in runtimes:
+                case = Case(file, runtime, _size(files[file]), 1)
+                if runtime == exact:
+                    certified[case] = files[file]
+                    continue
+                progress(f"trying {precision} in {runtime}")
+                try:
+                    found = certify_in(
+                        runtime, file, precision, reference, samples, device, threads, progress
+                    )
+                except (InputError, MissingDependencyError) as error:  # this machine cannot
+                    tried.append(Tried(precision, runtime, None, None, str(error)))
+                    continue
+                if failures := found.failures():
+                    verdict = f"departs from the checkpoint: {'; '.join(failures)}"
+                    tried.append(Tried(precision, runtime, None, _drop(found), verdict))
+                else:
+                    certified[case] = found
+        timings = measure([*certified], device, threads, _WARM_UP, _ROUNDS, False, progress)
+        times = {case: timing.p50 for case, timing in zip(certified, timings, strict=True)}
+        within = [case for case in certified if _drop(certified[case]) <= max_drop]
+        best = min(within, key=lambda case: times[case], default=None)
+        for case, certificate in certified.items():
+            verdict = "chosen" if case == best else "slower"
+            if case not in within:
                 verdict = f"loses more than {max_drop:g} points"
-            tried.append(Tried(precision, times[precision], _drop(certificate), verdict))
+            row = Tried(case.model.stem, case.runtime, times[case], _drop(certificate), verdict)
+            tried.append(row)
         if best is None:
-            found = "; ".join(f"{row.precision}: {row.verdict}" for row in tried)
-            raise CheckFailedError(f"{output}: not written. {found}.")
-        _keep(folder / f"{best}.onnx", output, tried)
-    return made[best], tried
+            told = "; ".join(f"{row.precision} in {row.runtime}: {row.verdict}" for row in tried)
+            raise CheckFailedError(f"{output}: not written. {told}.")
+        chosen = files[best.model]
+        if best.runtime != exact:
+            chosen.record["runtimes"] = {best.runtime: certified[best].summary()}
+        content = {**chosen.to_dict(), "tried": [asdict(row) for row in tried]}
+        with atomic_path(certificate_path(output)) as beside, atomic_path(output) as onnx_file:
+            onnx_file.write_bytes(best.model.read_bytes())
+            beside.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    return chosen, tried
+
+
+def _reason(error: CheckFailedError) -> str:
+    """Why there is no file, without the places of files, which are gone."""
+    return error.reason if isinstance(error, DepartsError) else str(error).partition(": ")[2]
 
 
 def _drop(certificate: Certificate) -> float:
@@ -126,27 +193,7 @@ def _drop(certificate: Certificate) -> float:
     return -100 * certificate.miou["difference"]
 
 
-def _times(
-    files: list[Path],
-    made: dict[str, Certificate],
-    device: str,
-    runtime: str,
-    threads: int | None,
-    progress: Callable[[str], None],
-) -> dict[str, float]:
-    """Milliseconds of each file on a frame of the size that the certified ones have."""
-    if not files:
-        return {}
-    size = next(iter(made.values())).sizes[0].size
-    found = [int(part) for part in size.split("x")] if "x" in size else [540, 960]
-    cases = [Case(file, runtime, (found[0], found[1]), 1) for file in files]
-    timings = measure(cases, device, threads, _WARM_UP, _ROUNDS, False, progress)
-    return {case.model.stem: timing.p50 for case, timing in zip(cases, timings, strict=True)}
-
-
-def _keep(file: Path, output: Path, tried: list[Tried]) -> None:
-    certificate = json.loads(certificate_path(file).read_text("utf-8"))
-    certificate["tried"] = [asdict(row) for row in tried]
-    with atomic_path(certificate_path(output)) as beside, atomic_path(output) as onnx_file:
-        onnx_file.write_bytes(file.read_bytes())
-        beside.write_text(json.dumps(certificate, indent=2) + "\n", "utf-8")
+def _size(certificate: Certificate) -> tuple[int, int]:
+    """Of the frames to time with: that of the certified ones, where they have one."""
+    height, x, width = certificate.sizes[0].size.partition("x")
+    return (int(height), int(width)) if x else (540, 960)

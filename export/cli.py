@@ -36,13 +36,13 @@ def _export(argv: list[str]) -> None:
     if arguments.device is None:
         arguments.device = "auto" if engine else "cpu"
     require_fitting(arguments)
-    from .exporter import certificate_path, export_model
+    from .exporter import certificate_path, export_model, worst_path
 
     tried: list[Tried] = []
     with _progress(arguments.quiet) as progress:
 
         def export(path: Path) -> Certificate:
-            options = _options(arguments, progress)
+            options = {**_options(arguments, progress), "picture": picture}
             if engine:
                 from .engine import export_engine
 
@@ -56,12 +56,22 @@ def _export(argv: list[str]) -> None:
                     timing_cache=arguments.timing_cache,
                     **{key: value for key, value in options.items() if key not in _OF_ONNX},
                 )
+            runtime = options.pop("runtime")
             if arguments.precision != "auto":
-                return export_model(arguments.model, path, precision=arguments.precision, **options)
-            from .auto import export_fastest
+                return export_model(
+                    arguments.model,
+                    path,
+                    precision=arguments.precision,
+                    runtime=runtime or "onnxruntime",
+                    **options,
+                )
+            from .auto import export_fastest, runtimes_here
 
             budget = _MAX_DROP if arguments.max_drop is None else arguments.max_drop
-            certificate, rows = export_fastest(arguments.model, path, budget, **options)
+            runtimes = [runtime] if runtime else runtimes_here(arguments.device)
+            certificate, rows = export_fastest(
+                arguments.model, path, budget, runtimes=runtimes, **options
+            )
             tried.extend(rows)
             return certificate
 
@@ -72,6 +82,7 @@ def _export(argv: list[str]) -> None:
             batch = _MAX_BATCH if arguments.max_batch is None else arguments.max_batch
             batch = None if arguments.batch is not None else batch
             repository: Path = arguments.output or arguments.model.parent / "triton"
+            picture = worst_path(repository / name)
             certificate = write_repository(
                 repository, name, export, arguments.device, batch, arguments.overwrite, engine
             )
@@ -82,12 +93,16 @@ def _export(argv: list[str]) -> None:
             output = arguments.output or arguments.model.with_suffix(suffix)
             if output.suffix != suffix:
                 raise InputError(f"{output}: the exported file's name must end in {suffix}.")
+            picture = worst_path(output)
             certificate = export(output)
             following = f"cfcontra-segment VIDEO --model {output}"
     for row in tried:
         figures = "" if row.milliseconds is None else f"{row.milliseconds:.1f} ms, "
         figures += "" if row.drop is None else f"mIoU {0.0 - row.drop:+.2f}, "
-        console.print(f"{row.precision:<12} {figures}{row.verdict}", markup=False, soft_wrap=True)
+        what = f"{row.precision}, {row.runtime}"
+        console.print(f"{what:<20} {figures}{row.verdict}", markup=False, soft_wrap=True)
+        if row.verdict == "chosen" and row.runtime != "onnxruntime":
+            following += f" --runtime {row.runtime}"
     summary = certificate.summary()
     pixels = sum(row.pixels for row in certificate.sizes)
     rows = {
@@ -99,6 +114,8 @@ def _export(argv: list[str]) -> None:
     }
     if certificate.miou is not None:
         rows["mIoU"] = "{exported:.2%}, checkpoint {checkpoint:.2%}".format(**certificate.miou)
+    for runtime, also in certificate.record.get("runtimes", {}).items():
+        rows["runtime"] = f"{runtime}: {also['agreement']:.4%} of its pixels agree"
     if kept := certificate.record.get("float_layers"):
         rows["in float"] = f"{len(kept)} of its layers: {', '.join(kept[:5])}"
         rows["in float"] += " …" if len(kept) > 5 else ""
@@ -113,6 +130,7 @@ def _export(argv: list[str]) -> None:
         "wrote",
         "in float",
         "agreement",
+        "runtime",
         "mIoU",
         "certificate",
         "tensorrt",

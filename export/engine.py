@@ -22,7 +22,7 @@ from cfcontra.runtime.tensorrt_sidecar import EngineKey, Sidecar, read_sidecar, 
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from .certificate import Certificate, certify
-from .exporter import certificate_path, export_model, load_for_export, require_passed
+from .exporter import certificate_path, export_model, load_for_export, require_passed, worst_path
 from .frames import SYNTHETIC_SPECS, load_frames
 from .precisions import THRESHOLDS
 from .tensorrt_build import build_engine, default_timing_cache
@@ -42,6 +42,7 @@ def export_engine(
     device: str = "auto",
     threads: int | None = None,
     overwrite: bool = False,
+    picture: Path | None = None,
     work_size: tuple[int, int] | None = None,
     certify_specs: Sequence[str] | None = None,
     certify_frames: int = 8,
@@ -56,6 +57,7 @@ def export_engine(
     Args:
         interface: must have a size.
         max_batch: most frames at once, where the interface leaves their number open.
+        picture: as of `export_model`.
         version_compatible, hardware_compatible: see `EngineKey`.
         timing_cache: None keeps one in the user's cache.
         options: further ones of `export_model`.
@@ -77,6 +79,7 @@ def export_engine(
     if where.type != "cuda":
         raise InputError("--format tensorrt needs a CUDA GPU here: engines are built on theirs.")
     found = None if overwrite else _found(output)
+    picture = picture or worst_path(output)
     prepare_output(output, overwrite or found is not None)
     with tempfile.TemporaryDirectory(prefix=".cfcontra-", dir=output.parent) as name:
         path = Path(name) / "model.onnx"
@@ -90,6 +93,7 @@ def export_engine(
             certify_specs=certify_specs,
             certify_frames=certify_frames,
             threads=threads,
+            picture=picture,
             progress=progress,
             **options,
         )
@@ -126,7 +130,7 @@ def export_engine(
             worst = WorstFrames()
             limits = THRESHOLDS[precision]
             certificate = certify(reference, backend, samples, record, progress, limits, worst)
-            require_passed(certificate, output, worst, metadata.label_space)
+            require_passed(certificate, output, picture, worst, metadata.label_space)
             described = replace(metadata, certificate=certificate.summary())
             sidecar_file.write_text(replace(sidecar, metadata=described).to_json(), "utf-8")
         finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
+from cfcontra.datasets.base import Sample
 from cfcontra.device import resolve_device
 from cfcontra.errors import CheckFailedError, InputError
 from cfcontra.files import atomic_path, atomic_write_bytes, prepare_output
@@ -17,7 +18,7 @@ from cfcontra.interface import Interface
 from cfcontra.label_space import LabelSpace
 from cfcontra.onnx_content import graph_sha256, serialise
 from cfcontra.preprocessing import LARGEST_SIDE, SMALLEST_SIDE
-from cfcontra.runtime import open_backend
+from cfcontra.runtime import Backend, open_backend
 from cfcontra.runtime.torch_backend import TorchBackend
 from cfcontra.visualize import encode_png
 
@@ -53,6 +54,7 @@ def export_model(
     runtime: str = "onnxruntime",
     threads: int | None = None,
     overwrite: bool = False,
+    picture: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Certificate:
     """Write `model.pt` as a certified, self-describing ONNX file.
@@ -76,6 +78,7 @@ def export_model(
         runtime: what runs it then, one of `RUNTIMES` for `.onnx`.
         threads: CPU threads, None for the runtimes' defaults.
         overwrite: replace what is at `output`.
+        picture: where the worst frames are drawn when it fails; None takes `worst_path(output)`.
         progress: told about each step.
 
     Raises:
@@ -108,8 +111,9 @@ def export_model(
     network = export_network(
         checkpoint.model, checkpoint.metadata.preprocessing.work_size, prototypes is not None
     )
-    # A runtime that computes in bf16 is held to what its rounding allows.
-    limits = THRESHOLDS["int8" if runtime.endswith("bf16") else precision]
+    # The file is held to its own limits where nothing but its precision rounds.
+    exact = exact_runtime(runtime)
+    picture = picture or worst_path(output)
     with (
         atomic_path(certificate_path(output)) as certificate_file,
         atomic_path(output) as onnx_file,
@@ -123,7 +127,7 @@ def export_model(
                 _require_taken(refused, output)
             describe(file, checkpoint.metadata)
             onnx_file.write_bytes(serialise(file))
-            exported = open_backend(onnx_file, device, threads, runtime)
+            exported = open_backend(onnx_file, device, threads, exact)
             record = {
                 "precision": precision,
                 **made.record,
@@ -138,6 +142,7 @@ def export_model(
                 **exported.describe(),
             }
             worst = WorstFrames()
+            limits = THRESHOLDS[precision]
             certificate = certify(reference, exported, samples, record, progress, limits, worst)
             if not certificate.failures():
                 break
@@ -148,7 +153,15 @@ def export_model(
             found = explain(reference, file, network, frame, precision)
             certificate.record["explanation"] = found.to_dict()
             said = f" {found.sentence()}."
-        require_passed(certificate, output, worst, checkpoint.metadata.label_space, said)
+        require_passed(certificate, output, picture, worst, checkpoint.metadata.label_space, said)
+        if runtime != exact:
+            worst = WorstFrames()
+            also = certify_in(
+                runtime, onnx_file, precision, reference, samples, device, threads, progress, worst
+            )
+            said = f" It ran in {also.record['runtime']}."
+            require_passed(also, output, picture, worst, checkpoint.metadata.label_space, said)
+            certificate.record["runtimes"] = {runtime: also.summary()}
         describe(file, replace(checkpoint.metadata, certificate=certificate.summary()))
         onnx_file.write_bytes(serialise(file))
         certificate_file.write_text(json.dumps(certificate.to_dict(), indent=2) + "\n", "utf-8")
@@ -243,14 +256,55 @@ def worst_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.worst.png")
 
 
+def exact_runtime(runtime: str) -> str:
+    """What runs a file to certify it as it is: not what rounds beyond its precision."""
+    return "onnxruntime" if runtime.endswith("bf16") else runtime
+
+
+def certify_in(
+    runtime: str,
+    file: Path,
+    precision: str,
+    reference: Backend,
+    samples: Sequence[Sample],
+    device: str,
+    threads: int | None,
+    progress: Callable[[str], None],
+    worst: WorstFrames | None = None,
+) -> Certificate:
+    """Hold what another runtime makes of a file to what its rounding allows.
+
+    Args:
+        runtime: one of `RUNTIMES` for `.onnx`.
+        precision: of the file.
+    """
+    backend = open_backend(file, device, threads, runtime)
+    limits = THRESHOLDS["int8" if runtime.endswith("bf16") else precision]
+    record = {"precision": precision, **backend.describe()}
+    return certify(reference, backend, samples, record, progress, limits, worst)
+
+
+class DepartsError(CheckFailedError):
+    """An exported file departs from its checkpoint.
+
+    Attributes:
+        reason: how far, without the places of files.
+    """
+
+    def __init__(self, output: Path, reason: str, more: str) -> None:
+        super().__init__(f"{output}: not written, because {reason}; {more}")
+        self.reason = reason
+
+
 def require_passed(
     certificate: Certificate,
     output: Path,
+    picture: Path,
     worst: WorstFrames,
     label_space: LabelSpace,
     said: str = "",
 ) -> None:
-    """Raise a `CheckFailedError`, and draw the worst frames, where a limit does not hold.
+    """Raise a `DepartsError`, and draw the worst frames, where a limit does not hold.
 
     Where all hold, the picture of an earlier failure goes.
 
@@ -258,13 +312,11 @@ def require_passed(
         said: what else is known of the failure.
     """
     failures = certificate.failures()
-    picture = worst_path(output)
     if failures:
         atomic_write_bytes(picture, encode_png(worst.draw(label_space)))
-        raise CheckFailedError(
-            f"{output}: not written, because the exported graph departs from the checkpoint: "
-            f"{'; '.join(failures)}. Worst frame: "
-            "{frame} at {size} ({agreement:.4%} agreement); ".format(**certificate.worst)
-            + f"{picture} shows where.{said}"
+        reason = (
+            f"the exported graph departs from the checkpoint: {'; '.join(failures)}. Worst frame: "
+            "{frame} at {size} ({agreement:.4%} agreement)".format(**certificate.worst)
         )
+        raise DepartsError(output, reason, f"{picture} shows where.{said}")
     picture.unlink(missing_ok=True)

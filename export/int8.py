@@ -78,6 +78,7 @@ class Quantiser:
         self._images, self._activations, self._threads = images, activations, threads
         self._progress = progress
         self._expected = [most_likely(logits) for logits in Runner(network, threads).run(images)]
+        self._names = [node.name for node in network.graph.node if node.op_type in _HEAVY]
         self._ranked: list[str] | None = None
         best = -1.0
         for method in METHODS:
@@ -88,16 +89,26 @@ class Quantiser:
                 best, self.method, self._ranges = found, method, ranges
         self._found = {0: best}
 
+    @property
+    def layers(self) -> int:
+        """How many layers there are to quantise."""
+        return len(self._names)
+
     def reach(self, wanted: float) -> Quantised:
         """The network with as few layers in float as a share of agreement asks for."""
         if self._measured(0) >= wanted:
             return self._made(0)
         # By bisection: none is too few, and all are always enough.
-        low, high = 0, len(self._by_damage())
+        low, high = 0, self.layers
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if self._measured(middle) >= wanted else (middle, high)
         return self._made(high)
+
+    def with_more_in_float(self, count: int) -> Quantised | None:
+        """Half of the layers that were still int8 with `count` in float; None at the last one."""
+        left = self.layers - count
+        return self._made(count + (left + 1) // 2) if left > 1 else None
 
     def _made(self, count: int) -> Quantised:
         kept = tuple(self._by_damage()[:count]) if count else ()
@@ -115,8 +126,7 @@ class Quantiser:
     def _by_damage(self) -> list[str]:
         """Layers from the one that costs most when it alone is int8 to the one that costs least."""
         if self._ranked is None:
-            names = [node.name for node in self._network.graph.node if node.op_type in _HEAVY]
-            damage = {}
+            names, damage = self._names, {}
             for number, name in enumerate(names):
                 self._progress(f"measuring layer {number + 1} of {len(names)} alone")
                 others = [other for other in names if other != name]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .certificate import Thresholds
 from .float16 import to_float16
-from .int8 import Activations, Quantiser
+from .int8 import Activations, Quantised, Quantiser
 
 THRESHOLDS = {
     "fp32": Thresholds(),
@@ -75,15 +75,26 @@ def conversions(
         yield Converted(halved.network, {"float_layers": [*halved.kept]})
     else:
         quantiser = Quantiser(network, images, activations, threads, progress)
-        before = None
-        for margin in _INT8_MARGINS:
-            made = quantiser.reach(THRESHOLDS["int8"].agreement + margin)
-            if made.kept == before:
-                continue
-            before = made.kept
+        for made in _ever_more_in_float(quantiser):
             record = {
                 "activations": activations,
                 "calibration": {"frames": len(images), "method": made.method},
                 "float_layers": [*made.kept],
             }
             yield Converted(made.network, record)
+
+
+def _ever_more_in_float(quantiser: Quantiser) -> Iterator[Quantised]:
+    """First as the frames of the calibration ask for, then half of what is left at a time.
+
+    One layer at least is int8.
+    """
+    before = -1
+    for margin in _INT8_MARGINS:
+        made = quantiser.reach(THRESHOLDS["int8"].agreement + margin)
+        if before < len(made.kept) < quantiser.layers:
+            before = len(made.kept)
+            yield made
+    while next_one := quantiser.with_more_in_float(max(before, 0)):
+        before = len(next_one.kept)
+        yield next_one

@@ -51,7 +51,6 @@ def write_repository(
         export: writes the model file, and its certificate beside it, to the path it is given.
         device: `cpu`, or the kind of device that Triton's instances run on.
         max_batch: frames that Triton may put into one call; None for a file of a fixed batch.
-
         engine: whether that file is a TensorRT engine, with its sidecar beside it.
 
     Raises:
@@ -64,6 +63,7 @@ def write_repository(
     place = repository / name
     if place.exists() and not overwrite:
         raise InputError(f"{place}: exists already. Use --overwrite to replace it.")
+    begun = repository.exists()
     prepare_output_folder(repository)
     token = secrets.token_hex(4)
     temporary, old = repository / f".{name}-{token}", repository / f".{name}-{token}-old"
@@ -87,6 +87,8 @@ def write_repository(
             old.rename(place)
         for leftover in (temporary, old):
             shutil.rmtree(leftover, ignore_errors=True)
+        if not begun and not any(repository.iterdir()):
+            repository.rmdir()
     return certificate
 
 

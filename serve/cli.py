@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from cfcontra.command import run_command
 
@@ -25,8 +21,7 @@ def _segment(argv: list[str]) -> None:
     _wait_passively()
     from .segment_command import run
 
-    with _termination_is_an_interrupt():
-        run(argv)
+    run(argv)
 
 
 def _demo(argv: list[str]) -> None:
@@ -34,19 +29,6 @@ def _demo(argv: list[str]) -> None:
     from .web.command import run_demo
 
     run_demo(argv)
-
-
-@contextmanager
-def _termination_is_an_interrupt() -> Iterator[None]:
-    """Let SIGTERM, which service managers and `docker stop` send, end a run as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _wait_passively() -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from cfcontra.errors import CheckFailedError
-from cfcontra.export import auto
+from cfcontra.export import auto, exporter
+from cfcontra.export.certificate import Thresholds
 from cfcontra.export.cli import main
 
 Export = Callable[..., int]
@@ -33,14 +34,19 @@ def export(
     """Run the command, on a machine where the precisions take the milliseconds given."""
     frames = make_folder(tmp_path / "day", frames=2, size=(60, 110))
 
-    def run(*more: str, times: dict[str, float], certify: str = "") -> int:
+    def run(
+        *more: str, times: dict[str, float], certify: str = "", runtime: str = "onnxruntime"
+    ) -> int:
         def measure(cases: Sequence[Any], *arguments: Any) -> list[_Timed]:
-            return [_Timed(times[case.model.stem]) for case in cases]
+            found = [times.get(f"{case.model.stem} {case.runtime}") for case in cases]
+            plain = [times[case.model.stem] for case in cases]
+            return [_Timed(a or b) for a, b in zip(found, plain, strict=True)]
 
         monkeypatch.setattr(auto, "measure", measure)
         output = ("--output", str(tmp_path / "out" / "auto.onnx"), "--threads", "1")
         specs = ("--certify", certify or f"folder:{frames}", "--calibrate", f"folder:{frames}")
-        return main([str(model_file), *output, *specs, "--precision", "auto", *more])
+        where = ("--runtime", runtime) if runtime else ()
+        return main([str(model_file), *output, *specs, *where, "--precision", "auto", *more])
 
     return run
 
@@ -67,6 +73,34 @@ def test_the_fastest_within_the_budget_is_kept(
         ("fp32", "slower"),
         ("int8", "chosen"),
     ]
+
+
+def test_every_runtime_is_tried(
+    export: Export, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("openvino")
+    times = {"fp32": 9.0, "int8": 8.0, "int8 openvino": 2.0}
+    assert export("--max-drop", "100", times=times, runtime="") == 0
+    said = capsys.readouterr().out
+    assert "--runtime openvino\n" in said
+    content = kept(tmp_path)
+    assert content["precision"] == "int8"
+    rows = {(row["precision"], row["runtime"]): row for row in content["tried"]}
+    assert set(rows) == {
+        (precision, runtime)
+        for precision in ("fp32", "int8")
+        for runtime in ("onnxruntime", "openvino", "openvino-bf16")
+    }
+    assert rows["int8", "openvino"]["verdict"] == "chosen"
+    assert str(tmp_path) not in json.dumps(content)
+
+
+def test_the_picture_of_a_failure_stays(
+    export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporter, "THRESHOLDS", dict.fromkeys(("fp32", "int8"), Thresholds(2.0)))
+    assert export(times={}) == 3
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["auto.onnx.worst.png"]
 
 
 def test_a_slower_int8_is_not_taken(export: Export, tmp_path: Path) -> None:
@@ -99,6 +133,7 @@ def test_a_precision_that_fails_its_certificate_is_passed_over(
     content = kept(tmp_path)
     assert content["tried"][0] == {
         "precision": "int8",
+        "runtime": "onnxruntime",
         "milliseconds": None,
         "drop": None,
         "verdict": "not written, because it departs",
@@ -121,6 +156,7 @@ def test_nothing_within_the_budget(
     ("more", "certify", "says"),
     [
         (("--max-drop", "-1"), "", "give 0 or more points"),
+        (("--max-drop", "nan"), "", "give 0 or more points"),
         ((), "streets:noon,size=64x96", "no labels in the model's label space"),
         (("--output", "auto.bin"), "", "must end in .onnx"),
         (("--precision", "fp32", "--max-drop", "1"), "", "for --precision auto alone"),

@@ -13,6 +13,7 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
+from video_clips import make_clip
 
 from cfcontra.checkpoint import load_checkpoint, save_checkpoint
 from cfcontra.export import exporter
@@ -27,7 +28,6 @@ def test_int8(
     export: Export,
     tmp_path: Path,
     frames: Path,
-    opened_files: list[str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     spec = f"folder:{frames}"
@@ -51,6 +51,37 @@ def test_int8(
         "assert 'cfcontra' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script, str(path)], check=True)
+
+
+def test_int8_from_the_target_itself_opens_no_labels(
+    export: Export,
+    make_folder: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    opened_files: list[str],
+    tmp_path: Path,
+) -> None:
+    target = tmp_path_factory.mktemp("target")
+    make_folder(target / "dusk", frames=2, size=(60, 110))
+    make_clip(target / "drive.mp4")
+    given = ("--calibrate", f"folder:{target / 'dusk'}", "--calibrate", f"video:{target}/*.mp4")
+    assert export("--precision", "int8", *given, "--calibrate-frames", "4") == 0
+    opened = [Path(path) for path in opened_files if path.startswith(str(target))]
+    assert {path.parent.name for path in opened} == {"images"}  # PyAV opens the clip by itself
+    certificate = json.loads((tmp_path / "out.onnx.certificate.json").read_text())
+    assert certificate["calibration"]["frames"] == 4
+
+
+def test_a_runtime_that_rounds_is_certified_beside_the_file(
+    export: Export, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    openvino = pytest.importorskip("openvino")
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("a CPU without bf16")
+    assert export("--runtime", "openvino-bf16") == 0
+    assert "openvino-bf16: " in capsys.readouterr().out
+    certificate = json.loads((tmp_path / "out.onnx.certificate.json").read_text())
+    assert certificate["agreement"] >= 0.9999 and certificate["runtime"].startswith("onnxruntime")
+    assert 0.98 <= certificate["runtimes"]["openvino-bf16"]["agreement"] <= 1.0
 
 
 def test_fp16(export: Export, tmp_path: Path, model_file: Path) -> None:

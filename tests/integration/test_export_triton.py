@@ -13,6 +13,7 @@ import pytest
 
 from cfcontra.errors import CheckFailedError
 from cfcontra.export import exporter
+from cfcontra.export.certificate import Thresholds
 from cfcontra.export.cli import main
 from cfcontra.export.triton import configuration, default_name
 from cfcontra.interface import Interface
@@ -140,6 +141,19 @@ def test_what_is_there_is_replaced_whole_or_kept(
     assert export("--name", "dusk", "--overwrite") == 0
     assert not (place / "mine.txt").exists()
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["dusk"]
+
+
+def test_a_failure_leaves_its_picture_alone(
+    export: Export,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(exporter, "THRESHOLDS", {"fp32": Thresholds(agreement=2.0)})
+    assert export("--name", "dusk") == 3
+    picture = tmp_path / "models" / "dusk.worst.png"
+    assert f"{picture} shows where" in " ".join(capsys.readouterr().err.split())
+    assert [*(tmp_path / "models").iterdir()] == [picture]
 
 
 @pytest.mark.parametrize(

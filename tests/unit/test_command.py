@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
 
 import pytest
@@ -33,6 +34,21 @@ def test_errors_become_a_line_and_a_status(
     assert _raise(error) == status
     shown = capsys.readouterr().err
     assert message in shown and "Traceback" not in shown
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_termination_is_an_interrupt(number: signal.Signals) -> None:
+    left = []
+
+    def body(_: list[str]) -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            left.append(number)
+
+    assert run_command(body, []) == 130
+    assert left == [number]
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_bugs_stay_loud() -> None:
