@@ -32,12 +32,9 @@ class JobProgress:
     Args:
         console: where to draw.
         expected: for each video the number of its frames, None where it is not known.
-        resume: whether the first count of a video may be what was done before.
     """
 
-    def __init__(
-        self, console: Console, expected: Sequence[int | None], resume: bool = False
-    ) -> None:
+    def __init__(self, console: Console, expected: Sequence[int | None]) -> None:
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -47,7 +44,7 @@ class JobProgress:
             console=console,
             transient=True,
         )
-        self._expected, self._resume = list(expected), resume
+        self._expected = list(expected)
         self._finished = self._done = self._number = 0
         self._before: int | None = None
         self._title = ""
@@ -74,9 +71,12 @@ class JobProgress:
         self._bar.update(self._task, description=title)
 
     def update(self, done: int, expected: int | None, words: str = "") -> None:
-        """Frames of the video done so far and expected in all, and what else to say of it."""
+        """Frames of the video done so far and expected in all, and what else to say of it.
+
+        The first count of a video is what an earlier call has done.
+        """
         if self._before is None:
-            self._before = done if self._resume else 0
+            self._before = done
         self._done = done - self._before
         rest = max(done, expected) - self._before if expected else None
         self._expected[self._number - 1] = rest

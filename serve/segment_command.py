@@ -251,7 +251,7 @@ class SegmentJob:
             expected = [opened.expected]
         else:
             expected = [expected_frames(task.found) for task in tasks]
-        return stack.enter_context(JobProgress(notes, expected, self._arguments.resume))
+        return stack.enter_context(JobProgress(notes, expected))
 
     def _segment(
         self,

@@ -69,7 +69,8 @@ class Run:
             that `Remembers` is gone on with where a run was interrupted.
         observers: called in order with every result as the sinks get it; they should be quick.
             One that `Collects` is told of checkpoints.
-        progress: called with frames done and frames expected (None if unknown).
+        progress: called with frames done and frames expected (None if unknown); first before
+            any is done here.
         stop: ends the run soon after it is set.
         checkpoints: when and where to note what is written for good, or None.
         memory: what an earlier process remembered at the place from which this one goes on.
@@ -196,7 +197,7 @@ class Run:
 
     def _infer(self) -> None:
         done = self.frames
-        if done and self.progress is not None:
+        if self.progress is not None:
             self.progress(done, self.source.expected)
         with closing(self._streams(self._prepared())) as results:
             for batch, prediction in results:

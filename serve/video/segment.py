@@ -99,7 +99,8 @@ def segment_video(
         filters: change masks on their way to all sinks, in order; for this video alone, as
             they may remember what they saw.
         observers: called with every result as the sinks get it, in a thread of the run.
-        progress: called with frames done and frames expected (None if unknown).
+        progress: called with frames done and frames expected (None if unknown); first before
+            any is done here.
         stop: set it, from any thread, to end the run soon; nothing is left then.
         overwrite: whether an existing output may be replaced.
 

@@ -192,7 +192,7 @@ def test_progress_counts_every_frame(tmp_path: Path) -> None:
         threads=1,
         progress=lambda done, expected: seen.append((done, expected)),
     )
-    assert seen == [(7, 24), (14, 24), (21, 24), (24, 24)]
+    assert seen == [(0, 24), (7, 24), (14, 24), (21, 24), (24, 24)]
 
 
 # write_video
