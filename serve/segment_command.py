@@ -214,6 +214,7 @@ class SegmentJob:
             return self._is_looked_through(task)
         if not outputs or WorkFolder.can_resume(work_path(outputs[0])):
             return False
+        WorkFolder.clear_away(work_path(outputs[0]))
         self._say(f"{outputs[0]}: done already; --overwrite makes it anew")
         return True
 

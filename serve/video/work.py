@@ -8,6 +8,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,13 @@ class WorkFolder:
     def can_resume(path: Path) -> bool:
         """Whether an earlier process has left something to go on with."""
         return (path / _JOURNAL).is_file()
+
+    @classmethod
+    def clear_away(cls, path: Path) -> None:
+        """Remove what a process has left that was killed while it removed the folder itself."""
+        if path.exists():
+            with suppress(InputError), cls(path, {}):  # or another is just removing it
+                pass
 
     def state_of(self, sink: str) -> dict[str, Any] | None:
         """What a sink said at `mark`; None for a new start."""

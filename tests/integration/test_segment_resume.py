@@ -214,6 +214,21 @@ def test_the_beginning_of_a_video_goes_on_too(place: Path, monkeypatch: pytest.M
     assert times_of(place / "drive-segmented.mp4") == [time for time in whole if time < 1.5]
 
 
+def test_what_a_kill_has_left_of_a_finished_video_is_cleared_away(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal goes first; a process may be killed before the rest has gone."""
+    clip(place / "a.mp4")
+    assert run(monkeypatch, GreyBackend(), "a.mp4") == 0
+    left = place / ".a-segmented.mp4.part"
+    left.mkdir()
+    (left / "a-segmented-000000.mp4").touch()
+    nothing = GreyBackend()
+    assert run(monkeypatch, nothing, "a.mp4", "--resume") == 0
+    assert nothing.batches == []
+    assert sorted(path.name for path in place.iterdir()) == ["a-segmented.mp4", "a.mp4"]
+
+
 def test_another_setting_or_source_is_not_mixed_in(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
