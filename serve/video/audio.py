@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -23,12 +23,14 @@ class AudioTrack:
         address: as FFmpeg opens it, credentials and all.
         start: seconds to subtract from its timestamps.
         timeout: seconds to open it in, and for each read; None for as long as it takes.
+        complete: called before it is opened.
     """
 
     name: str
     address: str = field(repr=False)
     start: Fraction
     timeout: tuple[float, float] | None = None
+    complete: Callable[[], None] = lambda: None
 
     def open(self) -> av.container.InputContainer | None:
         """The container; None, with a warning, where it cannot be read any more.
@@ -36,6 +38,7 @@ class AudioTrack:
         Pictures that have taken hours are not given up for their sound.
         """
         try:
+            self.complete()
             return av.open(self.address, timeout=self.timeout)
         except (av.FFmpegError, OSError, ValueError) as error:
             _LOG.warning("%s: its sound is left out (%s).", self.name, reason_of(error))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from cfcontra.errors import InputError
 
+from .audio import AudioTrack
 from .source import Frame, Mark, Source
 
 
@@ -24,7 +26,7 @@ class Limited(Source):
     def __init__(self, source: Source, seconds: float) -> None:
         self._source, self._seconds = source, seconds
         self.name, self.format, self.live = source.name, source.format, source.live
-        self.audio, self.resumable = source.audio, source.resumable
+        self.resumable = source.resumable
         if source.expected is not None:
             self.expected = min(source.expected, round(seconds * source.format.rate) or 1)
 
@@ -53,6 +55,9 @@ class Limited(Source):
 
     def skip_to(self, mark: Mark) -> None:
         self._source.skip_to(mark)
+
+    def sound(self, folder: Path) -> AudioTrack | None:
+        return self._source.sound(folder)
 
     def interrupt(self) -> None:
         self._source.interrupt()

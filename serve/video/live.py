@@ -10,11 +10,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
 from itertools import chain
+from pathlib import Path
 
 import av
 
 from cfcontra.errors import InputError
 
+from .audio import AudioTrack
 from .backoff import delays
 from .channel import Cancelled, Channel
 from .feed import Feed, LostError
@@ -76,10 +78,10 @@ class LiveSource(Source):
         if self._feed.seconds is not None:
             self.expected = max(1, round(self._feed.seconds * self.format.rate))
         self._fit = Fit(self.format)
-        self.audio = self._feed.audio
+        self._sound = self._feed.audio
         if self._feed.muted:
             _LOG.warning("%s: comes but once, so its sound is left out.", name)
-        self._clock = _Clock(self.live, self.audio.start if self.audio is not None else None)
+        self._clock = _Clock(self.live, self._sound.start if self._sound is not None else None)
         self._frames: Channel[Frame] = Channel(_WAITING, newest=self.live)
         self._thread = threading.Thread(
             target=self._read, args=(chain([first], images),), name="live source", daemon=True
@@ -96,6 +98,9 @@ class LiveSource(Source):
             yield from self._frames
         except Cancelled:
             return
+
+    def sound(self, folder: Path) -> AudioTrack | None:
+        return self._sound
 
     def interrupt(self) -> None:
         self._ended.set()

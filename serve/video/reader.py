@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cfcontra.errors import InputError, system_reason
 from .audio import AudioTrack, start_of
 from .open_file import open_container
 from .pipe import Pipe
+from .piped_sound import PipedSound
 from .shape import Shaper
 from .source import Frame, Mark, Source
 
@@ -54,6 +56,8 @@ class VideoReader(Source):
         self._skipped = 0
         self._last: int | None = None
         self._container, self._stream = self._open()
+        sounds = () if isinstance(source, Path) else self._container.streams.audio
+        self._piped_sound = PipedSound(self.name, sounds)
         try:
             self._frames = self._decode()
             self._first = next(self._frames, None)
@@ -65,17 +69,16 @@ class VideoReader(Source):
             raise
         self.format = self._shape.format
         self.expected = self._count()
-        if self._container.streams.audio:
-            self._take_audio()
 
     def _open(self) -> tuple[av.container.InputContainer, av.VideoStream]:
         return open_container(self._source, self._threads, self._hwaccel, self._max_pixels)
 
-    def _take_audio(self) -> None:
+    def sound(self, folder: Path) -> AudioTrack | None:
+        if not self._container.streams.audio:
+            return None
         if isinstance(self._source, Path):
-            self.audio = AudioTrack(self.name, f"file:{self._source}", self._start())
-        else:
-            _LOG.warning("%s: a pipe is read once, so its sound is left out.", self.name)
+            return AudioTrack(self.name, f"file:{self._source}", self._start())
+        return self._piped_sound.keep(folder, self._start())
 
     def _count(self) -> int | None:
         if self._stream.frames:
@@ -95,6 +98,8 @@ class VideoReader(Source):
             self._source.interrupt()
 
     def close(self) -> None:
+        with suppress(av.FFmpegError, OSError):  # a full disk has been said by then
+            self._piped_sound.close()
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -104,6 +109,7 @@ class VideoReader(Source):
         last, count = self._last, self._skipped
         frame = self._first
         self._first = None
+        self._piped_sound.begin()
         while frame is not None:
             origin = frame.pts
             duration = frame.duration
@@ -161,9 +167,12 @@ class VideoReader(Source):
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in self._container.demux(self._stream, *self._piped_sound.streams):
+                if packet.stream.index != self._stream.index:
+                    self._piped_sound.take(packet)
+                    continue
                 try:
-                    frames = packet.decode()
+                    frames = self._stream.decode(packet)
                 except av.error.InvalidDataError:
                     self._check_size(failed=True)
                     self.damaged += 1

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 
 import av
 
@@ -98,7 +99,6 @@ class Source(ABC):
             the newest frame is taken, and what was passed over is counted.
         resumable: whether `skip_to` works, as another process can read it again.
         damaged: packets or pictures that could not be read and were skipped, so far.
-        audio: the sound that belongs to it, None where there is none to copy.
     """
 
     name: str
@@ -107,7 +107,6 @@ class Source(ABC):
     live: bool = False
     resumable: bool = False
     damaged: int = 0
-    audio: AudioTrack | None = None
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
@@ -124,6 +123,18 @@ class Source(ABC):
             InputError: this source cannot be read again, or has changed.
         """
         raise InputError(f"{self.name}: cannot be read again from the middle; leave --resume out.")
+
+    def sound(self, folder: Path) -> AudioTrack | None:
+        """The sound that belongs to it, None where there is none to copy.
+
+        Args:
+            folder: for the sound of what is read once. It is kept from now on, so this is called
+                before the frames are asked for.
+
+        Raises:
+            InputError: the disk is full or refuses.
+        """
+        return None
 
     def interrupt(self) -> None:
         """Let a blocked iteration end soon. Files need not: they never block for long."""

@@ -43,7 +43,7 @@ class VideoSink(Sink):
 
     def open(self, context: Context) -> None:
         assert context.work is not None
-        self._audio = context.source.audio
+        self._audio = context.source.sound(context.work)
         form = context.source.format
         if (self.name != "side-by-side" and form.width % 2) or form.height % 2:
             _LOG.info("%s: %d×%d is padded to even.", self._path, form.width, form.height)

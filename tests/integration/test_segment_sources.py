@@ -14,9 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from video_clips import FRAMES, GreyBackend, greys_of, image, level, make_clip, times_of
+from numpy.typing import NDArray
+from video_clips import FRAMES, GreyBackend, greys_of, image, level, make_clip, sound_of, times_of
 
 import cfcontra.runtime
+from cfcontra.runtime import Prediction
 from cfcontra.serve.cli import segment
 
 pytestmark = pytest.mark.timeout(120)
@@ -185,16 +187,49 @@ def standard_input(data: bytes) -> Iterator[None]:
         thread.join(10)
 
 
-@pytest.mark.parametrize("name", ["drive.ts", "drive.mkv"])
+@pytest.mark.parametrize(
+    ("name", "audio"), [("drive.ts", "aac"), ("drive.mkv", "aac"), ("drive.mkv", None)]
+)
 def test_a_stream_through_standard_input(
-    place: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    place: Path, monkeypatch: pytest.MonkeyPatch, name: str, audio: str | None
 ) -> None:
-    clip = make_clip(place / name, time_base=Fraction(1, 90000), rate=Fraction(25))
+    """The result is that of the same stream as a file, to the bit."""
+    clip = make_clip(place / name, time_base=Fraction(1, 90000), rate=Fraction(25), audio=audio)
+    run(name, "--write", "overlay,mask", "--output", "whole")
     monkeypatch.setattr(sys, "stdin", open(0, closefd=False))  # noqa: SIM115
     with standard_input(clip.read_bytes()):
-        run("-", "--output", "out.mp4")
-    found, expected = times_of(Path("out.mp4")), times_of(clip)
-    assert [t - found[0] for t in found] == [t - expected[0] for t in expected]
+        run("-", "--write", "overlay,mask", "--output", "piped")
+    for kind in ("segmented", "mask"):
+        whole, piped = Path(f"whole/drive-{kind}.mp4"), Path(f"piped/stdin-{kind}.mp4")
+        assert times_of(piped) == times_of(whole)
+        assert greys_of(piped) == greys_of(whole)
+        assert sound_of(piped) == sound_of(whole)
+        assert len(sound_of(piped)) > 30 or audio is None
+    assert tree(place / "piped") == ["stdin-mask.mp4", "stdin-segmented.mp4"]
+
+
+def test_ctrl_c_on_a_stream_with_sound_keeps_both_up_to_there(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(GreyBackend):
+        def _run(self, frames: NDArray[np.uint8]) -> Prediction:
+            if len(self.batches) == 10:
+                raise KeyboardInterrupt
+            return super()._run(frames)
+
+    clip = make_clip(
+        place / "drive.ts", time_base=Fraction(1, 90000), rate=Fraction(25), audio="aac"
+    )
+    monkeypatch.setattr(cfcontra.runtime, "open_backend", lambda *_, **__: Interrupted())
+    monkeypatch.setattr(sys, "stdin", open(0, closefd=False))  # noqa: SIM115
+    with standard_input(clip.read_bytes()):
+        run("-", "--output", "out.mp4", status=130)
+    found, whole = times_of(Path("out.mp4")), times_of(clip)
+    assert [t - found[0] for t in found] == [t - whole[0] for t in whole[:10]]
+    sound = [data for _, data in sound_of(Path("out.mp4"))]
+    assert sound == [data[7:] for _, data in sound_of(clip)[: len(sound)]]  # without ADTS
+    assert 0.3 < len(sound) * 1024 / 48000 <= 0.5
+    assert tree(place) == ["drive.ts", "out.mp4"]
 
 
 @pytest.mark.parametrize("pixels", ["rgb24", "bgr24", "gray", "yuv420p", "nv12"])

@@ -193,7 +193,7 @@ def test_a_recording_begins_where_its_sound_does() -> None:
     audio = AudioTrack("server", "http://server/x", Fraction(3))
     feed = FakeFeed(steady(3, start=80), recorded=True, audio=audio)
     with LiveSource("server", connector(feed)) as source:
-        assert source.audio is audio
+        assert source.sound(Path()) is audio
         assert [frame.seconds for frame in source] == pytest.approx([0.2, 0.24, 0.28])
 
 
@@ -202,7 +202,7 @@ def test_the_sound_of_what_is_live_is_left_out_with_a_word(
 ) -> None:
     feeds = [FakeFeed(steady(1), muted=True) for _ in range(2)]
     with LiveSource("cam", connector(*feeds), quick) as source:
-        assert source.audio is None
+        assert source.sound(Path()) is None
         list(itertools.islice(source, 2))
     assert caplog.text.count("its sound is left out") == 1
 
