@@ -15,6 +15,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from serving import noise, png, running  # noqa: E402
 
+from cfcontra.serve.web import fetching  # noqa: E402
+from cfcontra.serve.web.settings import Settings  # noqa: E402
+
 pytestmark = pytest.mark.timeout(600)
 EXAMPLES = 12
 HOST = {"Host": "127.0.0.1"}
@@ -36,8 +39,18 @@ OPERATIONS = [
 
 @pytest.fixture(scope="module")
 def interface(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Operations by name."""
-    with running(tmp_path_factory.mktemp("server")) as server:
+    """Operations by name, of a server that fetches pictures, all of them the same."""
+
+    async def fetch(url: str, max_bytes: int) -> bytes:
+        return png(noise())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fetching, "_follow", fetch)
+        yield from operations(tmp_path_factory.mktemp("server"))
+
+
+def operations(folder: Path) -> Iterator[dict[str, Any]]:
+    with running(folder, Settings(allow_urls=True)) as server:
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] != "lifespan":
@@ -76,6 +89,19 @@ def test_answers_are_as_documented(interface: dict[str, Any], name: str) -> None
         )
 
     try_it()
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_that_a_picture_may_be_named_by_its_url_is_described_where_it_may(
+    tmp_path: Path, allowed: bool
+) -> None:
+    with running(tmp_path, Settings(allow_urls=allowed)) as server:
+        document = server.client.get("/openapi.json").json()
+        content = document["paths"]["/v1/segment"]["post"]["requestBody"]["content"]
+        assert ("application/json" in content) == allowed
+        if allowed:
+            schema = content["application/json"]["schema"]
+            assert (list(schema["properties"]), schema["required"]) == (["url"], ["url"])
 
 
 def test_every_documented_answer_of_a_picture_can_be_had(tmp_path: Path) -> None:

@@ -39,28 +39,44 @@ def binary() -> dict[str, Any]:
     return {"schema": {"type": "string", "format": "binary"}}
 
 
-def _form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _object(field: str, schema: dict[str, Any]) -> dict[str, Any]:
     properties = {field: schema}
     return {"schema": {"type": "object", "properties": properties, "required": [field]}}
 
 
 _FILE = {"type": "string", "format": "binary"}
 
-PICTURE_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "image/*": binary(),
-            "application/octet-stream": binary(),
-            "multipart/form-data": _form("file", _FILE),
-        },
-    }
+_URL = {
+    "type": "string",
+    "format": "uri",
+    "description": "of a picture on the open Internet, by http or https",
+    "examples": ["https://example.org/frame.jpg"],
 }
+
+
+def picture_body(by_url: bool) -> dict[str, Any]:
+    """The body of a picture's request.
+
+    Args:
+        by_url: whether a picture may be named by its URL.
+    """
+    content = {
+        "image/*": binary(),
+        "application/octet-stream": binary(),
+        "multipart/form-data": _object("file", _FILE),
+    }
+    if by_url:
+        content["application/json"] = _object("url", _URL)
+    return {"requestBody": {"required": True, "content": content}}
+
+
 BATCH_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": _form("files", {"type": "array", "items": _FILE, "minItems": 1})
+            "multipart/form-data": _object(
+                "files", {"type": "array", "items": _FILE, "minItems": 1}
+            )
         },
     }
 }
@@ -70,7 +86,7 @@ VIDEO_BODY = {
         "content": {
             "video/*": binary(),
             "application/octet-stream": binary(),
-            "multipart/form-data": _form("file", _FILE),
+            "multipart/form-data": _object("file", _FILE),
         },
     }
 }

@@ -16,7 +16,7 @@ from ..result import SegmentationResult, segmentation_result
 from ..state import ServerState
 from . import intake
 from .answers import JPEG, JSON, PNG, Output, answer, choose
-from .description import BATCH_BODY, PICTURE_BODY, ProblemAnswer, binary, problems
+from .description import BATCH_BODY, ProblemAnswer, binary, picture_body, problems
 
 Opacity = Annotated[float, Query(ge=0, le=1, description="of the class colours")]
 
@@ -57,7 +57,7 @@ def segment_router(state: ServerState, pictures: Pictures) -> APIRouter:
             },
             **problems(400, 403, 406, 408, 413, 415, 422, 429, 502, 504),
         },
-        openapi_extra=PICTURE_BODY,
+        openapi_extra=picture_body(state.settings.allow_urls),
     )
     async def segment(
         request: Request,
