@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,14 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A demo of three models."""
+    with running_site(tmp_path_factory.mktemp("site")) as started:
+        yield started
+
+
+@contextmanager
+def running_site(folder: Path, **environment: str) -> Iterator[Site]:
     """Start `cfcontra-demo` on a free port; Ctrl-C must end it with 0 and empty its folder."""
-    folder = tmp_path_factory.mktemp("site")
     files = folder / "private"
     models = [
         f"{name}={_model(folder / f'{name}.pt', space, seed)}"
@@ -85,7 +92,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     call = f"import sys; from cfcontra.serve.cli import demo; sys.exit(demo({arguments!r}))"
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", call], stdout=subprocess.PIPE, stderr=log, text=True
+            [sys.executable, "-c", call],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, **environment},
         )
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -178,6 +189,12 @@ def visit(browser: Any, site: Site) -> Iterator[Callable[..., Visit]]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+def upload(page: Any, path: Path) -> None:
+    """Give the Picture tab a file and wait for its result."""
+    page.set_input_files("input[type=file] >> nth=0", path)
+    page.wait_for_selector(f"cf-viewer[data-ready] a[download='{path.stem}.json']")
 
 
 @pytest.fixture(scope="module")

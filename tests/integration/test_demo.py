@@ -11,18 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from demo_site import DESKTOP, PHONE, Visit, browser, site, street, visit
+from demo_site import DESKTOP, PHONE, Visit, browser, site, street, upload, visit
 from PIL import Image
 
 __all__ = ["browser", "site", "street", "visit"]
 pytestmark = pytest.mark.timeout(480)
 Open = Callable[..., Visit]
-
-
-def upload(page: Any, path: Path) -> None:
-    """Give the Picture tab a file and wait for its result."""
-    page.set_input_files("input[type=file] >> nth=0", path)
-    page.wait_for_selector(f"cf-viewer[data-ready] a[download='{path.stem}.json']")
 
 
 def ask(visited: Visit, picture: Path, model: str, output: str) -> bytes:
