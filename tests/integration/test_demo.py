@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -86,6 +87,23 @@ def test_an_upload_is_segmented_as_the_api_says_and_nobody_else_is_asked(
     assert visited.foreign() == []
     assert visited.errors == []
     assert not scrolls_sideways(page)
+
+
+def test_a_picture_is_pasted(visit: Open, street: Path) -> None:
+    visited = visit()
+    page = visited.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async (url) => {
+          const blob = await (await fetch(url)).blob();
+          await navigator.clipboard.write([new ClipboardItem({ [blob.type]: blob })]);
+        }""",
+        f"data:image/png;base64,{base64.b64encode(street.read_bytes()).decode()}",
+    )
+    page.get_by_label("Paste from clipboard").first.click()
+    page.wait_for_selector("cf-viewer[data-ready] a[download='clipboard.json']")
+    assert json.loads(save(page, "Data (JSON)")) == json.loads(ask(visited, street, "day", "json"))
+    assert visited.errors == []
 
 
 def test_divider_opacity_and_classes_change_what_is_drawn_without_the_server(
