@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cfcontra.errors import InputError
-from cfcontra.interface import Interface
 from cfcontra.metadata import ModelMetadata
+from cfcontra.onnx_ends import departing_end
 
 if TYPE_CHECKING:
     import onnx
@@ -45,34 +45,22 @@ def read_metadata(path: Path) -> ModelMetadata:
         raise InputError(f"{path}: not an ONNX model, or damaged.") from error
     stored = {entry.key: entry.value for entry in file.metadata_props}
     metadata = ModelMetadata.from_properties(stored, str(path))
-    certified = metadata.certificate.get("graph_sha256")
-    if certified is not None and certified != graph_sha256(file):
+    certificate = metadata.certificate
+    if certificate and not isinstance(certificate.get("graph_sha256"), str):
+        raise InputError(
+            f"{path}: its certificate does not say which graph it is for, so it says nothing of "
+            "this one. Export it again."
+        )
+    if certificate and certificate["graph_sha256"] != graph_sha256(file):
         raise InputError(
             f"{path}: was changed after it was certified, so its certificate says nothing of it. "
             "Export it again."
         )
-    _require_interface(file, metadata.interface, path)
-    return metadata
-
-
-def _require_interface(file: onnx.ModelProto, interface: Interface, path: Path) -> None:
-    """Other ends than the graph has would show only in the middle of a run."""
-    from onnx import TensorProto
-
-    kind = TensorProto.UINT8 if interface.embed_normalisation else TensorProto.FLOAT
-    ends = [value.name for value in file.graph.input], [value.name for value in file.graph.output]
-    if ends == (["frames"], [*interface.outputs]):
-        tensor = file.graph.input[0].type.tensor_type
-        dims = [dim.dim_value or None for dim in tensor.shape.dim]
-        size = interface.size or (None, None)
-        wanted = (
-            [interface.batch, *size, 3]
-            if interface.embed_normalisation
-            else [interface.batch, 3, *size]
+    # Other ends than the graph has would show only in the middle of a run, or as wrong pixels.
+    departing = departing_end(file.graph, metadata.interface, metadata.label_space.num_classes)
+    if departing is not None:
+        raise InputError(
+            f"{path}: its metadata says that it takes and gives something else than its graph "
+            f"does ({departing}). Export it again."
         )
-        if tensor.elem_type == kind and dims == wanted:
-            return
-    raise InputError(
-        f"{path}: its metadata says that it takes and gives something else than its graph does. "
-        "Export it again."
-    )
+    return metadata

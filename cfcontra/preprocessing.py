@@ -68,10 +68,15 @@ class Preprocessing:
             InputError: a field is missing or malformed.
         """
         try:
-            height, width = (int(value) for value in data["work_size"])
+            height, width = data["work_size"]
             red, green, blue = (float(value) for value in data["mean"])
             mean = (red, green, blue)
             red, green, blue = (float(value) for value in data["std"])
-            return cls((height, width), mean, (red, green, blue))
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{where}: malformed preprocessing ({error!r}).") from error
+        if any(type(side) is not int or not 1 <= side <= LARGEST_SIDE for side in (height, width)):
+            raise InputError(
+                f"{where}: malformed preprocessing (work_size must be two whole numbers from 1 to "
+                f"{LARGEST_SIDE})."
+            )
+        return cls((height, width), mean, (red, green, blue))

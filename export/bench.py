@@ -47,7 +47,8 @@ class Timing:
         fps: frames per second at the median.
         ratio: how many times as fast as the plain loop on the same frames; None without one.
         stages: milliseconds of preparing, network, mask and transfer, where the runtime tells.
-        memory: MiB that a process needs at most, with this model alone; None if not measured.
+        memory: MiB that a process needs at most, with this model alone, on a GPU those of the
+            GPU; None if not measured.
     """
 
     model: str

@@ -35,12 +35,16 @@ def _bench(argv: list[str]) -> None:
     for name, least in (("repeats", 1), ("warm_up", 0)):
         if getattr(arguments, name) < least:
             raise InputError(f"--{name.replace('_', '-')}: give {least} or more.")
+    from cfcontra.runtime import RUNTIMES
+
     from .bench import cases_of, measure
 
     models = list(dict.fromkeys(arguments.models))
     sizes, batches = arguments.size or [_SIZE], arguments.batch or [1]
     cases = cases_of(models, arguments.runtime or [], sizes, batches)
     for model in models:
+        if model.suffix not in RUNTIMES.values():
+            raise InputError(f"{model}: no model file. Give a .pt, an .onnx or an .engine.")
         if not any(case.model == model for case in cases):
             raise InputError(f"{model}: none of the runtimes asked for runs it.")
     with notes.status("starting") as status:
@@ -130,14 +134,15 @@ def _positive(text: str) -> int:
 def _print(found: list[Timing], arguments: argparse.Namespace) -> None:
     threads = arguments.threads or "all"
     rounds = f"{arguments.repeats} rounds after {arguments.warm_up}, threads: {threads}"
-    _line(f"{rounds}; milliseconds per call")
+    _line(f"{rounds}; milliseconds per call; MiB on a GPU are the GPU's")
     names = [f"{timing.model} ({timing.precision})" for timing in found]
     runtimes = [f"{timing.runtime} on {timing.device}" for timing in found]
     left, right = max(map(len, (*names, "model"))), max(map(len, (*runtimes, "runtime")))
     for size, batch in dict.fromkeys((timing.size, timing.batch) for timing in found):
         _line(f"\n{batch} × {size[0]}x{size[1]}")
         heads = f"{'p50':>8} {'p99':>8} {'fps':>8} {'× plain':>8} {'MiB':>6}"
-        heads += "  prepare + network + mask (+ transfer)"
+        if any(timing.stages for timing in found):
+            heads += "  prepare + network + mask (+ transfer)"
         _line(f"{'model':<{left}}  {'runtime':<{right}} {heads}")
         for name, runtime, timing in zip(names, runtimes, found, strict=True):
             if (timing.size, timing.batch) != (size, batch):

@@ -13,7 +13,8 @@ def peak_memory(
 ) -> float | None:
     """MiB that a process holds at most when it opens a model and runs it twice.
 
-    On a GPU, the MiB that torch holds there, for what runs in torch; else the process's own.
+    On a GPU, the GPU's memory that is taken then and was not before, CUDA's own context apart:
+    every runtime there keeps what it once took.
 
     Args:
         shape: of the frames, `[N, H, W, 3]`.
@@ -33,16 +34,21 @@ def peak_memory(
 def _run(
     model: Path, runtime: str, device: str, threads: int | None, shape: tuple[int, ...]
 ) -> float | None:
+    import torch
+
+    from cfcontra.device import resolve_device
     from cfcontra.runtime import open_backend
 
+    where = None if runtime.startswith("openvino") else resolve_device(device)
+    free = 0
+    if where is not None and where.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(where)
     backend = open_backend(model, device, threads, runtime)
     frames = np.zeros(shape, np.uint8)
     for _ in range(2):
         backend.predict(frames)
-    if backend.device.startswith("cuda") and runtime.startswith("torch"):
-        import torch
-
-        return torch.cuda.max_memory_reserved() / 2**20
+    if where is not None and where.type == "cuda":
+        return (free - torch.cuda.mem_get_info(where)[0]) / 2**20
     return _own_peak()
 
 

@@ -12,6 +12,7 @@ from onnx import compose, helper, numpy_helper, parser
 
 from cfcontra.interface import Interface
 from cfcontra.metadata import ModelMetadata
+from cfcontra.onnx_ends import input_of, outputs_of
 from cfcontra.runtime.onnx_backend import NETWORK_PREFIX
 
 from . import graph_parts
@@ -141,32 +142,3 @@ def _typed(integers: dict[str, Any], floats: dict[str, Any]) -> dict[str, NDArra
     return {name: np.asarray(value, np.int64) for name, value in integers.items()} | {
         name: np.asarray(value, np.float32) for name, value in floats.items()
     }
-
-
-def input_of(interface: Interface) -> onnx.ValueInfoProto:
-    """The input `frames` of a file."""
-    height, width = interface.size or ("H", "W")
-    count = interface.batch or "N"
-    if interface.embed_normalisation:
-        return _value("frames", onnx.TensorProto.UINT8, count, height, width, 3)
-    return _value("frames", onnx.TensorProto.FLOAT, count, 3, height, width)
-
-
-def outputs_of(interface: Interface, classes: int) -> list[onnx.ValueInfoProto]:
-    """The outputs of a file for so many classes."""
-    count = interface.batch or "N"
-    strided = "" if interface.mask_stride == 1 else f"_by_{interface.mask_stride}"
-    size = (
-        interface.mask_size(*interface.size) if interface.size else ("H" + strided, "W" + strided)
-    )
-    known = {
-        "mask": _value("mask", onnx.TensorProto.UINT8, count, *size),
-        "confidence": _value("confidence", onnx.TensorProto.UINT8, count, *size),
-        "frame_scores": _value("frame_scores", onnx.TensorProto.FLOAT, count, 3),
-        "probabilities": _value("probabilities", onnx.TensorProto.FLOAT, count, classes, *size),
-    }
-    return [known[name] for name in interface.outputs]
-
-
-def _value(name: str, kind: int, *shape: str | int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, kind, shape)

@@ -10,9 +10,11 @@ import onnx
 from numpy.typing import NDArray
 
 from cfcontra.device import resolve_device
+from cfcontra.errors import InputError
 from cfcontra.onnx_content import read_metadata
 from cfcontra.opencv import cv2
 from cfcontra.runtime.base import Prediction
+from cfcontra.runtime.onnx_cuda import providers_of, require_provider
 
 from .graph import NETWORK_INPUT, NETWORK_OUTPUT
 
@@ -24,6 +26,12 @@ class PlainLoop:
 
     Args:
         path: file written by `cfcontra-export`, whose network is taken out.
+        device: `auto`, `cpu` or `cuda[:N]`; a device asked for is used or refused.
+        threads: CPU threads, None for onnxruntime's default.
+
+    Raises:
+        InputError: not an exported file, or one whose metadata speaks of another network.
+        MissingDependencyError: the session does not really get CUDA.
     """
 
     def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
@@ -36,15 +44,20 @@ class PlainLoop:
         if threads is not None:
             options.intra_op_num_threads = threads
         wanted = resolve_device(device)
-        providers = ["CPUExecutionProvider"]
-        if wanted.type == "cuda":
-            onnxruntime.preload_dlls()
-            providers.insert(0, "CUDAExecutionProvider")
         typed = onnx.shape_inference.infer_shapes(file)
         network = onnx.utils.Extractor(typed).extract_model([NETWORK_INPUT], [NETWORK_OUTPUT])
         self._session = onnxruntime.InferenceSession(
-            network.SerializeToString(), options, providers=providers
+            network.SerializeToString(), options, providers=providers_of(wanted)
         )
+        require_provider(self._session, wanted)
+        work_size = self.metadata.preprocessing.work_size
+        takes = self._session.get_inputs()[0].shape[2:]
+        if takes != [*work_size]:
+            raise InputError(
+                f"{path}: its metadata says that its network works at "
+                f"{work_size[0]}x{work_size[1]}, and it does at {'x'.join(map(str, takes))}. "
+                "Export it again."
+            )
         self.device = str(wanted)
         self.runtime = f"plain loop, onnxruntime {onnxruntime.__version__}"
 

@@ -19,10 +19,10 @@ from cfcontra.errors import InputError
 from cfcontra.files import describe_os_error, prepare_output_folder
 from cfcontra.metadata import ModelMetadata
 from cfcontra.onnx_content import read_metadata
+from cfcontra.onnx_ends import input_of, outputs_of
 from cfcontra.runtime.tensorrt_sidecar import read_sidecar
 
 from .certificate import Certificate
-from .graph import input_of, outputs_of
 
 ENGINE = "model.plan"
 """What Triton calls an engine."""

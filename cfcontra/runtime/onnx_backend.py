@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tempfile
 from collections.abc import Sequence
@@ -13,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfcontra.device import available_cores, resolve_device
-from cfcontra.errors import InputError, MissingDependencyError
+from cfcontra.errors import InputError
 from cfcontra.onnx_content import read_metadata
 from cfcontra.runtime.exported import Arrays, ExportedBackend
-from cfcontra.runtime.onnx_cuda import PROVIDER, DeviceBinding, why_no_cuda
+from cfcontra.runtime.onnx_cuda import DeviceBinding, providers_of, require_provider
 
 NETWORK_PREFIX = "network/"
 """Of the names of the network's own operators in an exported file."""
-_ERRORS_ONLY = 3
+_ERRORS_ONLY, _CPU_PROVIDER = 3, "CPUExecutionProvider"
 
 
 class OnnxBackend(ExportedBackend):
@@ -54,17 +55,9 @@ class OnnxBackend(ExportedBackend):
             cores = threads or available_cores()
             self.streams = min(streams, cores)
             self._threads = cores // self.streams
-        self._providers: list[Any] = ["CPUExecutionProvider"]
-        if wanted.type == "cuda":
-            onnxruntime.preload_dlls()
-            self._providers.insert(0, (PROVIDER, {"device_id": wanted.index or 0}))
+        self._providers = providers_of(wanted)
         self._session = self._open()
-        got = self._session.get_providers()
-        if wanted.type == "cuda" and got[0] != PROVIDER:
-            raise MissingDependencyError(
-                f"--device {device}: onnxruntime could not start its CUDA provider and would run "
-                f"on the CPU: {why_no_cuda()}; or use --device cpu."
-            )
+        require_provider(self._session, wanted)
         super().__init__(read_metadata(path))
         self._binding = None if wanted.type == "cpu" else DeviceBinding(self._session, wanted)
         self.device = str(wanted)
@@ -82,14 +75,30 @@ class OnnxBackend(ExportedBackend):
         return _open(self._path, options, self._providers)
 
     def stages(self, frames: NDArray[np.uint8]) -> dict[str, float]:
-        """By onnxruntime's own profile of a second call, in a session opened for it."""
+        """By onnxruntime's own profile of a second call, in a session opened for it.
+
+        Empty on CUDA, where that profile tells how long kernels took to launch.
+        """
+        if self._binding is not None:
+            return {}
+        return _stages(*self._profile(frames))
+
+    def left_on_cpu(self, frames: NDArray[np.uint8]) -> list[str]:
+        """Names of operators that run on the CPU, and whose results are as large as the frames.
+
+        On a GPU there should be none: each costs a copy there and back in every call.
+        """
+        return large_on_cpu(self._profile(frames)[0], frames.shape[1] * frames.shape[2])
+
+    def _profile(self, frames: NDArray[np.uint8]) -> tuple[list[dict[str, Any]], int]:
+        """Events of two calls, and how many runs of the session a call is."""
         with tempfile.TemporaryDirectory(prefix="cfcontra-") as folder:
             session = self._open(Path(folder) / "profile")
             parts = [*self._parts(frames)]
             for part in (*parts, *parts):
                 session.run(self._predicted, {"frames": part})
             events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
-        return _stages(events, len(parts))
+        return events, len(parts)
 
     def _infer(self, frames: NDArray[np.generic], names: Sequence[str]) -> Arrays:
         if self._binding is not None:
@@ -110,6 +119,19 @@ def _stages(events: list[dict[str, Any]], runs: int) -> dict[str, float]:
         stage = "prepare" if index < inner[0] else "network" if index <= inner[-1] else "mask"
         found[stage] += event["dur"] / 1e6
     return found
+
+
+def large_on_cpu(events: list[dict[str, Any]], pixels: int) -> list[str]:
+    """Operators of a profile that ran on the CPU and gave so many values or more."""
+    found = {}
+    for event in events:
+        about = event.get("args", {})
+        if not event["name"].endswith("_kernel_time") or about["provider"] != _CPU_PROVIDER:
+            continue
+        shapes = [shape for output in about["output_type_shape"] for shape in output.values()]
+        if any(math.prod(shape) >= pixels for shape in shapes):
+            found[event["name"].removesuffix("_kernel_time")] = None
+    return [*found]
 
 
 def _open(path: Path, options: Any, providers: list[Any]) -> Any:

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cfcontra.errors import MissingDependencyError
+
 PROVIDER = "CUDAExecutionProvider"
 _KEPT = 4
 """Memories kept for calls to come: a server sees any number of shapes."""
@@ -109,6 +111,30 @@ class _Memory:
     def _wait(self) -> None:
         if self._stream is not None:
             self._stream.synchronize()
+
+
+def providers_of(device: torch.device) -> list[Any]:
+    """Providers to open a session with, so that it runs on the device."""
+    import onnxruntime
+
+    found: list[Any] = ["CPUExecutionProvider"]
+    if device.type == "cuda":
+        onnxruntime.preload_dlls()
+        found.insert(0, (PROVIDER, {"device_id": device.index or 0}))
+    return found
+
+
+def require_provider(session: Any, device: torch.device) -> None:
+    """Make sure that a session really got CUDA where it was asked for.
+
+    Raises:
+        MissingDependencyError: it would run on the CPU.
+    """
+    if device.type == "cuda" and session.get_providers()[0] != PROVIDER:
+        raise MissingDependencyError(
+            f"--device {device}: onnxruntime could not start its CUDA provider and would run on "
+            f"the CPU: {why_no_cuda()}; or use --device cpu."
+        )
 
 
 def why_no_cuda() -> str:

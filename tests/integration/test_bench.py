@@ -9,14 +9,20 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
+import torch
 
-from cfcontra.export import bench, bench_command
+import cfcontra.runtime
+from cfcontra.errors import InputError, MissingDependencyError
+from cfcontra.export import bench, bench_command, bench_memory, plain_loop
 from cfcontra.export.bench import PLAIN, Case, cases_of, make_frames, measure
 from cfcontra.export.bench_memory import _own_peak
 from cfcontra.export.exporter import export_model
 from cfcontra.export.plain_loop import PlainLoop
 from cfcontra.runtime import open_backend
+from cfcontra.runtime.onnx_backend import OnnxBackend
+from cfcontra.runtime.onnx_cuda import DeviceBinding
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +93,39 @@ def test_the_plain_loop_is_the_same_model(folder: Path) -> None:
     assert np.abs(plain.confidence.astype(int) - ours.confidence).mean() < 6
 
 
+def test_a_plain_loop_of_another_size_than_its_network_is_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    file = onnx.load(folder / "model.onnx")
+    (entry,) = file.metadata_props
+    content = json.loads(entry.value)
+    content["preprocessing"]["work_size"] = [128, 96]
+    entry.value = json.dumps(content)
+    onnx.save(file, tmp_path / "edited.onnx")
+    with pytest.raises(InputError, match="works at 128x96, and it does at 64x96"):
+        PlainLoop(tmp_path / "edited.onnx", "cpu", 1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_plain_loop_that_would_run_on_the_cpu_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain_loop, "resolve_device", lambda name: torch.device("cuda", 1))
+    with pytest.raises(MissingDependencyError, match=r"--device cuda:1: .* would run on the CPU"):
+        PlainLoop(folder / "model.onnx", "cuda:1", 1)
+
+
+def test_a_gpus_memory_is_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every runtime alike: what is free before, less what is free when it has run."""
+    free = iter([900 * 2**20, 650 * 2**20])
+    monkeypatch.setattr("cfcontra.device.resolve_device", lambda name: torch.device("cuda", 0))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (next(free), 1000 * 2**20))
+    opened = open_backend(folder / "model.onnx", "cpu", 1)
+    monkeypatch.setattr(cfcontra.runtime, "open_backend", lambda *given: opened)
+    found = bench_memory._run(folder / "model.onnx", "onnxruntime", "cuda", 1, (1, 48, 64, 3))
+    assert found == 250
+
+
 @pytest.mark.parametrize("name", ["model.pt", "model.onnx"])
 def test_stages_add_up_to_a_call(folder: Path, name: str) -> None:
     backend = open_backend(folder / name, "cpu", 1)
@@ -96,6 +135,13 @@ def test_stages_add_up_to_a_call(folder: Path, name: str) -> None:
     assert [*found] == ["prepare", "network", "mask"]
     assert all(value > 0 for value in found.values())
     assert found["network"] > found["prepare"]
+
+
+def test_no_stages_where_a_profile_would_tell_launches(folder: Path) -> None:
+    backend = open_backend(folder / "model.onnx", "cpu", 1)
+    assert isinstance(backend, OnnxBackend)
+    backend._binding = DeviceBinding(backend._session, torch.device("cpu"))  # as on CUDA
+    assert backend.stages(make_frames(1, (48, 64))) == {}
 
 
 def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,6 +158,11 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     if _own_peak() is not None:
         assert all(50 < value < 4000 for value in memory)
     assert cv2.imread(str(tmp_path / "t.png")).shape[1] == 1000
+
+
+def test_what_is_no_model_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench_command.main(["/etc/hostname"]) == 2
+    assert "/etc/hostname: no model file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -41,14 +41,15 @@ def changed(honest: Path, folder: Path, change: Callable[[onnx.ModelProto], None
     return path
 
 
-def test_a_weight_changed_after_certification(honest: Path, tmp_path: Path, runtime: str) -> None:
-    def change(file: onnx.ModelProto) -> None:
-        weights = next(w for w in file.graph.initializer if len(w.dims) == 4)
-        values = numpy_helper.to_array(weights).copy()
-        values.flat[0] += np.float32(0.01)
-        weights.CopyFrom(numpy_helper.from_array(values, weights.name))
+def _weight(file: onnx.ModelProto) -> None:
+    weights = next(w for w in file.graph.initializer if len(w.dims) == 4)
+    values = numpy_helper.to_array(weights).copy()
+    values.flat[0] += np.float32(0.01)
+    weights.CopyFrom(numpy_helper.from_array(values, weights.name))
 
-    path = changed(honest, tmp_path, change)
+
+def test_a_weight_changed_after_certification(honest: Path, tmp_path: Path, runtime: str) -> None:
+    path = changed(honest, tmp_path, _weight)
     with pytest.raises(InputError, match="changed after it was certified"):
         open_backend(path, "cpu", 1, runtime)
 
@@ -78,12 +79,27 @@ def _text(text: str) -> Callable[[onnx.ModelProto], None]:
     return apply
 
 
+def _weight_without_hash(file: onnx.ModelProto) -> None:
+    _weight(file)
+    _metadata(lambda c: c["certificate"].pop("graph_sha256"))(file)
+
+
 def _external(file: onnx.ModelProto) -> None:
     weights = next(w for w in file.graph.initializer if len(w.dims) == 4)
     weights.ClearField("raw_data")
     weights.data_location = onnx.TensorProto.EXTERNAL
     entry = weights.external_data.add()
     entry.key, entry.value = "location", "../../../../etc/passwd"
+
+
+def _float_mask(file: onnx.ModelProto) -> None:
+    """Without a certificate, which its hash would speak against."""
+    _metadata(lambda c: c.update(certificate={}))(file)
+    (made,) = [node for node in file.graph.node if "mask" in node.output]
+    made.output[:] = [name.replace("mask", "bytes") for name in made.output]
+    to_float = onnx.helper.make_node("Cast", ["bytes"], ["mask"], to=onnx.TensorProto.FLOAT)
+    file.graph.node.append(to_float)
+    file.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
 
 
 CRAFTED = {
@@ -97,7 +113,15 @@ CRAFTED = {
     "classes without colours": _metadata(lambda c: c["label_space"].update(colors=[])),
     "an infinite size": _metadata(lambda c: c["preprocessing"].update(work_size=[1e999, 5])),
     "a negative size": _metadata(lambda c: c["preprocessing"].update(work_size=[-4, 5])),
+    "a size beyond any memory": _metadata(
+        lambda c: c["preprocessing"].update(work_size=[10**9, 10**9])
+    ),
+    "a size of parts": _metadata(lambda c: c["preprocessing"].update(work_size=[64.5, 96])),
+    "a size in letters": _metadata(lambda c: c["preprocessing"].update(work_size=["64", "96"])),
     "no number": _metadata(lambda c: c["preprocessing"].update(mean=[float("nan")] * 3)),
+    "a certificate of no graph": _metadata(lambda c: c["certificate"].pop("graph_sha256")),
+    "a weight changed, and no hash": _weight_without_hash,
+    "a certificate of a number": _metadata(lambda c: c["certificate"].update(graph_sha256=1)),
     "a certificate of a word": _metadata(lambda c: c.update(certificate="passed")),
     "weights in another file": _external,
     "a batch it does not take": _metadata(lambda c: c["interface"].update(batch=4)),
@@ -109,6 +133,8 @@ CRAFTED = {
     ),
     "normalised input": _metadata(lambda c: c["interface"].update(embed_normalisation=False)),
     "a mask stride of nothing": _metadata(lambda c: c["interface"].update(mask_stride=0)),
+    "a mask stride it does not have": _metadata(lambda c: c["interface"].update(mask_stride=8)),
+    "masks of floats": _float_mask,
     "an interface of a list": _metadata(lambda c: c.update(interface=[1])),
 }
 

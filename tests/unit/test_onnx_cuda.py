@@ -11,6 +11,7 @@ import torch
 from cfcontra.errors import MissingDependencyError
 from cfcontra.export.exporter import export_model
 from cfcontra.runtime import onnx_backend, open_backend
+from cfcontra.runtime.onnx_backend import large_on_cpu
 from cfcontra.runtime.onnx_cuda import why_no_cuda
 
 
@@ -41,3 +42,22 @@ def test_a_session_that_would_run_on_the_cpu_is_refused(
     monkeypatch.setattr(onnx_backend, "resolve_device", lambda name: torch.device("cuda", 0))
     with pytest.raises(MissingDependencyError, match=r"would run on the CPU: .* --device cpu"):
         open_backend(path, "cuda")
+
+
+def test_operators_left_on_the_cpu_are_seen_in_a_profile() -> None:
+    def event(name: str, provider: str, *shapes: list[int]) -> dict[str, object]:
+        outputs = [{"uint8": shape} for shape in shapes]
+        about = {"provider": provider, "output_type_shape": outputs}
+        return {"name": f"{name}_kernel_time", "args": about}
+
+    cpu, cuda = "CPUExecutionProvider", "CUDAExecutionProvider"
+    events = [
+        {"name": "model_run", "args": {}},
+        event("size", cpu, [4]),
+        event("resized", cuda, [1, 3, 90, 160]),
+        event("mask", cpu, [1, 90, 160]),
+        event("both", cpu, [], [2, 90, 160]),
+        event("rows", cpu, [90], [1, 89, 160]),
+        event("mask", cpu, [1, 90, 160]),
+    ]
+    assert large_on_cpu(events, 90 * 160) == ["mask", "both"]
