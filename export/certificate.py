@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from cfcontra.datasets.base import Sample
-from cfcontra.errors import CheckFailedError
+from cfcontra.errors import CheckFailedError, InputError
 from cfcontra.label_space import LabelSpace
 from cfcontra.metrics import SegmentationScore
 from cfcontra.runtime.base import Backend
@@ -24,6 +24,10 @@ from .frames import at_sizes
 from .tally import Tally
 from .worst_frames import WorstFrames
 
+_OF_SUMMARY = (
+    *("passed", "agreement", "lowest_agreement", "confidence_mean", "confidence_max"),
+    *("frame_scores_max", "miou"),
+)  # what `Certificate.summary` says of the rest
 _EXPLANATION = "explanation"  # of the record; too long to travel inside the file
 
 
@@ -157,9 +161,34 @@ class Certificate:
             "thresholds": asdict(self.thresholds),
             "sizes": [asdict(row) for row in self.sizes],
             "class_agreement": self.class_agreement,
+            "judged": list(self.judged),
             "worst": self.worst,
             **{name: value for name, value in self.record.items() if name == _EXPLANATION},
         }
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Certificate:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            InputError: malformed.
+        """
+        try:
+            rest = dict(data)
+            for name in _OF_SUMMARY:
+                rest.pop(name, None)
+            return cls(
+                sizes=tuple(SizeResult(**row) for row in rest.pop("sizes")),
+                agreement=float(data["agreement"]),
+                class_agreement=dict(rest.pop("class_agreement")),
+                judged=tuple(rest.pop("judged")),
+                miou=data["miou"],
+                worst=dict(rest.pop("worst")),
+                thresholds=Thresholds(**rest.pop("thresholds")),
+                record=rest,
+            )
+        except (LookupError, TypeError, ValueError) as error:
+            raise InputError(f"Malformed certificate ({error!r}).") from error
 
 
 def certify(

@@ -39,14 +39,16 @@ def _export(argv: list[str]) -> None:
     from .exporter import certificate_path, export_model, worst_path
 
     tried: list[Tried] = []
+    current = False
     with _progress(arguments.quiet) as progress:
 
         def export(path: Path) -> Certificate:
+            nonlocal current
             options = {**_options(arguments, progress), "picture": picture}
             if engine:
                 from .engine import export_engine
 
-                return export_engine(
+                certificate, current = export_engine(
                     arguments.model,
                     path,
                     precision=arguments.precision,
@@ -56,6 +58,7 @@ def _export(argv: list[str]) -> None:
                     timing_cache=arguments.timing_cache,
                     **{key: value for key, value in options.items() if key not in _OF_ONNX},
                 )
+                return certificate
             runtime = options.pop("runtime")
             if arguments.precision != "auto":
                 return export_model(
@@ -106,7 +109,9 @@ def _export(argv: list[str]) -> None:
     summary = certificate.summary()
     pixels = sum(row.pixels for row in certificate.sizes)
     rows = {
-        "wrote": f"{output} ({output.stat().st_size / 1e6:.1f} MB, {summary['precision']})",
+        "up to date"
+        if current
+        else "wrote": f"{output} ({output.stat().st_size / 1e6:.1f} MB, {summary['precision']})",
         "agreement": f"{summary['agreement']:.4%} of {pixels:,} pixels with {arguments.model}"
         f" ({summary['frame_count']} {summary['frames']} frames)",
         "certificate": str(certificate_path(output)),
@@ -128,6 +133,7 @@ def _export(argv: list[str]) -> None:
         rows["explained"] = found["said"]
     for name in (
         "wrote",
+        "up to date",
         "in float",
         "agreement",
         "runtime",

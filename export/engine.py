@@ -48,7 +48,7 @@ def export_engine(
     certify_frames: int = 8,
     progress: Callable[[str], None] = lambda _: None,
     **options: Any,
-) -> Certificate:
+) -> tuple[Certificate, bool]:
     """Write `model.pt` as an engine for this machine, its sidecar and its certificate.
 
     The graph is exported and certified first; then the engine built from it is certified itself.
@@ -61,6 +61,9 @@ def export_engine(
         version_compatible, hardware_compatible: see `EngineKey`.
         timing_cache: None keeps one in the user's cache.
         options: further ones of `export_model`.
+
+    Returns:
+        The engine's certificate, and whether the engine that lay there was kept.
 
     Raises:
         InputError: no size, no GPU, something in the way, or what `export_model` says.
@@ -80,7 +83,8 @@ def export_engine(
         raise InputError("--format tensorrt needs a CUDA GPU here: engines are built on theirs.")
     found = None if overwrite else _found(output)
     picture = picture or worst_path(output)
-    prepare_output(output, overwrite or found is not None)
+    for path in (output, sidecar_path(output), certificate_path(output)):
+        prepare_output(path, overwrite or found is not None)
     with tempfile.TemporaryDirectory(prefix=".cfcontra-", dir=output.parent) as name:
         path = Path(name) / "model.onnx"
         certificate = export_model(
@@ -107,9 +111,8 @@ def export_engine(
         version_compatible,
         hardware_compatible,
     )
-    if found is not None and found.key == key:
-        progress(f"{output} is up to date")
-        return certificate
+    if found is not None and found[0].key == key:
+        return found[1], True
     progress(f"building an engine on {key.gpu}")
     with torch.cuda.device(where):
         engine = build_engine(file, key, timing_cache or default_timing_cache(key))
@@ -125,7 +128,7 @@ def export_engine(
         sidecar = Sidecar(key, file_sha256(engine_file), metadata)
         try:
             beside.write_text(sidecar.to_json(), "utf-8")
-            backend = TensorRtBackend(engine_file, str(where))
+            backend = TensorRtBackend(engine_file, str(where), trusted=True)  # just built here
             record = {**certificate.record, "format": "tensorrt", **backend.describe()}
             worst = WorstFrames()
             limits = THRESHOLDS[precision]
@@ -136,12 +139,13 @@ def export_engine(
         finally:
             beside.unlink(missing_ok=True)
         certificate_file.write_text(json.dumps(certificate.to_dict(), indent=2) + "\n", "utf-8")
-    return certificate
+    return certificate, False
 
 
-def _found(output: Path) -> Sidecar | None:
-    """Of an engine of cfcontra's that lies there and may be replaced when it is stale."""
+def _found(output: Path) -> tuple[Sidecar, Certificate] | None:
+    """What lies beside an engine of cfcontra's, which may be replaced when it is stale."""
     try:
-        return read_sidecar(output)
-    except InputError:
+        said = json.loads(certificate_path(output).read_text("utf-8"))
+        return read_sidecar(output), Certificate.from_dict(said)
+    except (InputError, OSError, ValueError, RecursionError):
         return None

@@ -5,18 +5,21 @@ Written against the published bindings of TensorRT 11.4; not run on a GPU yet.
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cfcontra.errors import CheckFailedError
-from cfcontra.files import atomic_write_bytes
+from cfcontra.errors import CheckFailedError, InputError
+from cfcontra.files import atomic_write_bytes, prepare_output
 from cfcontra.runtime.tensorrt_backend import import_tensorrt
 from cfcontra.runtime.tensorrt_sidecar import EngineKey
 
 if TYPE_CHECKING:
     import onnx
     import tensorrt
+
+_LOG = logging.getLogger(__name__)
 
 
 def build_engine(file: onnx.ModelProto, key: EngineKey, timing_cache: Path) -> bytes:
@@ -25,7 +28,8 @@ def build_engine(file: onnx.ModelProto, key: EngineKey, timing_cache: Path) -> b
     Args:
         file: exported file of a fixed size, which TensorRT takes.
         key: what to build: batches and compatibility.
-        timing_cache: what earlier builds measured; read where there is one, and written.
+        timing_cache: what earlier builds measured; read where there is one, and written where
+            that can be done.
 
     Raises:
         CheckFailedError: TensorRT refuses the graph.
@@ -51,16 +55,16 @@ def build_engine(file: onnx.ModelProto, key: EngineKey, timing_cache: Path) -> b
         level = tensorrt.HardwareCompatibilityLevel.AMPERE_PLUS
         config.hardware_compatibility_level = level
     _add_profile(builder, config, file, key.batches)
-    known = timing_cache.read_bytes() if timing_cache.is_file() else b""
-    cache = config.create_timing_cache(known)
-    if not config.set_timing_cache(cache, False):  # of another device or version
-        cache = config.create_timing_cache(b"")
-        config.set_timing_cache(cache, False)
+    cache = _timings(config, timing_cache)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise CheckFailedError("TensorRT could not build an engine; its log above says why.")
-    timing_cache.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write_bytes(timing_cache, bytes(cache.serialize()))
+    if cache is not None:
+        try:
+            prepare_output(timing_cache, overwrite=True)
+            atomic_write_bytes(timing_cache, bytes(cache.serialize()))
+        except InputError as error:  # the engine stands without
+            _LOG.warning("The next build measures again: %s", error)
     return bytes(engine)
 
 
@@ -69,6 +73,20 @@ def default_timing_cache(key: EngineKey) -> Path:
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     gpu = "".join(c if c.isalnum() else "-" for c in key.gpu)
     return root / "cfcontra" / f"tensorrt-{key.tensorrt}-{gpu}.timing"
+
+
+def _timings(config: tensorrt.IBuilderConfig, path: Path) -> tensorrt.ITimingCache | None:
+    """What earlier builds measured, or an empty cache where that cannot be used; set already."""
+    try:
+        known = path.read_bytes()
+    except OSError:
+        known = b""
+    for content in (known, b"") if known else (b"",):
+        cache = config.create_timing_cache(content)
+        # None of damaged bytes; not set if of another device or version.
+        if cache is not None and config.set_timing_cache(cache, False):
+            return cache
+    return None
 
 
 def _add_profile(

@@ -123,7 +123,7 @@ def _stages(events: list[dict[str, Any]], runs: int) -> dict[str, float]:
 
 def large_on_cpu(events: list[dict[str, Any]], pixels: int) -> list[str]:
     """Operators of a profile that ran on the CPU and gave so many values or more."""
-    found = {}
+    found: dict[str, None] = {}
     for event in events:
         about = event.get("args", {})
         if not event["name"].endswith("_kernel_time") or about["provider"] != _CPU_PROVIDER:

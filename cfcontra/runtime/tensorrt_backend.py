@@ -1,11 +1,13 @@
-"""TensorRT engines: torch's CUDA memory, a stream of their own, a CUDA graph per batch.
+"""TensorRT engines: torch's CUDA memory, a stream of their own, a CUDA graph per shape of frames.
 
 Written against the published bindings of TensorRT 11.4; not run on a GPU yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -23,6 +25,11 @@ from cfcontra.runtime.tensorrt_sidecar import read_sidecar
 if TYPE_CHECKING:
     import tensorrt
 
+_LOG = logging.getLogger(__name__)
+_KEPT = 8
+"""Shapes of frames that memory and graph are kept for, the last used ones."""
+HOST_CODE = "CFCONTRA_ENGINE_CODE"
+"""Environment variable; `allow` lets engines run the code that they bring along."""
 _REBUILD = "Build it again on this machine: cfcontra-export model.pt --format tensorrt."
 
 
@@ -48,15 +55,26 @@ class TensorRtBackend(ExportedBackend):
     Args:
         path: the `.engine`.
         device: `auto` or `cuda[:N]`.
+        trusted: whether code that the engine brings along may run: a version-compatible one has
+            a small runtime inside. None asks the environment, see `HOST_CODE`.
 
     Raises:
-        InputError: no CUDA device, no engine of cfcontra's, or one that is stale: built by
-            another TensorRT, or on another GPU.
+        InputError: no CUDA device, no engine of cfcontra's, one with code that may not run, or
+            one that is stale: built by another TensorRT, or on another GPU.
         MissingDependencyError: TensorRT is not installed.
     """
 
-    def __init__(self, path: Path, device: str = "auto") -> None:
+    def __init__(self, path: Path, device: str = "auto", trusted: bool | None = None) -> None:
         sidecar = read_sidecar(path)
+        has_code = sidecar.key.version_compatible
+        if trusted is None:
+            trusted = os.environ.get(HOST_CODE) == "allow"
+        if has_code and not trusted:
+            raise InputError(
+                f"{path}: brings a TensorRT runtime of its own along, as it was built for several "
+                "versions, and that is code which would run here. If you trust whoever built it, "
+                f"set {HOST_CODE}=allow in the environment."
+            )
         import_tensorrt()
         import tensorrt
 
@@ -69,8 +87,7 @@ class TensorRtBackend(ExportedBackend):
         super().__init__(sidecar.metadata)
         self._logger = tensorrt.Logger(tensorrt.Logger.ERROR)
         self._runtime = tensorrt.Runtime(self._logger)
-        # An engine for other versions brings its own small runtime along, as code.
-        self._runtime.engine_host_code_allowed = sidecar.key.version_compatible
+        self._runtime.engine_host_code_allowed = has_code
         with torch.cuda.device(self._device):
             engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
             if engine is None:
@@ -90,13 +107,18 @@ class TensorRtBackend(ExportedBackend):
             ]
             return [np.concatenate(found) for found in zip(*parts, strict=True)]
         with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
-            if frames.shape not in self._calls:
-                self._calls[frames.shape] = _Call(self._engine, frames, self._stream)
-            return self._calls[frames.shape].run(frames, names)
+            call = self._calls.pop(frames.shape, None)
+            if call is None:
+                call = _Call(self._engine, frames, self._stream)
+            found = call.run(frames, names)
+        self._calls[frames.shape] = call  # behind those that were used before
+        if len(self._calls) > _KEPT:
+            del self._calls[next(iter(self._calls))]
+        return found
 
 
 class _Call:
-    """Memory, context and CUDA graph for frames of one shape."""
+    """Memory and context for frames of one shape, and from the second run on a CUDA graph."""
 
     def __init__(
         self,
@@ -109,18 +131,15 @@ class _Call:
         if context is None or not context.set_input_shape("frames", frames.shape):
             raise InputError(f"The engine takes no frames of shape {frames.shape}.")
         self._context = context
-        self._frames = torch.from_numpy(frames).to(stream.device)
+        self._frames = torch.empty_like(torch.from_numpy(frames), device=stream.device)
         self._outputs: dict[str, Tensor] = {}
         context.set_tensor_address("frames", self._frames.data_ptr())
         for index in range(engine.num_io_tensors):
             name = engine.get_tensor_name(index)
             if name != "frames":
                 self._add_output(engine, name)
-        self._run()  # TensorRT settles on a shape in its first call, which no graph may hold
-        stream.synchronize()
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, stream=stream):
-            self._run()
+        self._runs = 0
+        self._execute: Callable[[], None] = self._enqueue
 
     def _add_output(self, engine: tensorrt.ICudaEngine, name: str) -> None:
         import tensorrt
@@ -131,17 +150,31 @@ class _Call:
         self._outputs[name] = torch.empty(shape, dtype=kind, device=self._stream.device)
         self._context.set_tensor_address(name, self._outputs[name].data_ptr())
 
-    def _run(self) -> None:
-        if not self._context.execute_async_v3(self._stream.cuda_stream):
-            raise InputError("TensorRT could not run the engine; its log above says why.")
-
     def run(self, frames: NDArray[np.generic], names: Sequence[str]) -> Arrays:
         # Does not block where the frames lie in pinned memory.
         self._frames.copy_(torch.from_numpy(frames), non_blocking=True)
-        self._graph.replay()
+        if self._runs == 1:  # TensorRT settles on a shape in the first, which no graph may hold
+            self._capture()
+        self._runs += 1
+        self._execute()
         found = [
-            self._outputs[name].to("cpu", non_blocking=True)  # into memory that torch pins
+            self._outputs[name].to("cpu", non_blocking=True, copy=True)  # pinned by torch
             for name in names
         ]
         self._stream.synchronize()
         return [values.numpy() for values in found]
+
+    def _capture(self) -> None:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            # Other threads may allocate pinned memory meanwhile, which breaks a global capture.
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                self._enqueue()
+        except (RuntimeError, InputError) as error:
+            _LOG.debug("no CUDA graph for frames of %s: %s", tuple(self._frames.shape), error)
+        else:
+            self._execute = graph.replay
+
+    def _enqueue(self) -> None:
+        if not self._context.execute_async_v3(self._stream.cuda_stream):
+            raise InputError("TensorRT could not run the engine; its log above says why.")

@@ -24,7 +24,7 @@ class EngineKey:
         tensorrt: version that built it.
         gpu: name of the GPU it was built on.
         batches: fewest, usual and most frames it takes at once.
-        version_compatible: whether later versions of TensorRT run it, too.
+        version_compatible: whether later versions of the same major TensorRT run it, too.
         hardware_compatible: whether other GPUs of Ampere's generation and later run it, too.
     """
 
@@ -38,8 +38,9 @@ class EngineKey:
     def stale_on(self, tensorrt: str, gpu: str) -> str | None:
         """Why this version on this GPU cannot run it; None where it can."""
         if tensorrt != self.tensorrt:
-            newer = _numbers(tensorrt) >= _numbers(self.tensorrt)
-            if not (self.version_compatible and newer):
+            built, here = _numbers(self.tensorrt), _numbers(tensorrt)
+            fits = self.version_compatible and here[:1] == built[:1] and here >= built
+            if not fits:
                 return f"it was built by TensorRT {self.tensorrt}, and {tensorrt} is installed"
         if gpu != self.gpu and not self.hardware_compatible:
             return f"it was built on {self.gpu}, and this is {gpu}"

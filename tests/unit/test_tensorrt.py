@@ -7,12 +7,10 @@ calls against it; here a stand-in made from it binds the arguments of every call
 from __future__ import annotations
 
 import ast
-import inspect
 import json
 import shutil
 import subprocess
 import sys
-import types
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 import onnx
 import pytest
 import torch
+from tensorrt_stand_in import PUBLISHED, ROOT, StandIn, stand_in
 
 from cfcontra.checkpoint import file_sha256, load_checkpoint
 from cfcontra.errors import CheckFailedError, InputError, MissingDependencyError
@@ -31,118 +30,8 @@ from cfcontra.export.triton import write_repository
 from cfcontra.runtime import open_backend
 from cfcontra.runtime.tensorrt_sidecar import EngineKey, Sidecar, read_sidecar, sidecar_path
 
-ROOT = Path(__file__).parents[2]
-STUB = ROOT / "typings" / "tensorrt.pyi"
 USERS = [ROOT / "cfcontra/runtime/tensorrt_backend.py", ROOT / "export/tensorrt_build.py"]
 KEY = EngineKey("0" * 64, "11.4.0.106", "NVIDIA L4", (1, 4, 8))
-
-
-def published() -> dict[str, dict[str, list[inspect.Signature] | None]]:
-    """Class → member → its signatures, or None for an attribute."""
-    found: dict[str, dict[str, list[inspect.Signature] | None]] = {}
-
-    def read(body: list[ast.stmt], prefix: str) -> None:
-        for node in body:
-            if not isinstance(node, ast.ClassDef):
-                continue
-            members = found.setdefault(node.name, {})
-            for base in node.bases:
-                members |= found.get(ast.unparse(base), {})
-            for part in node.body:
-                if isinstance(part, ast.FunctionDef):
-                    members[part.name] = [*(members.get(part.name) or []), _signature(part)]
-                elif isinstance(part, ast.AnnAssign):
-                    members[ast.unparse(part.target)] = None
-                elif isinstance(part, ast.Assign):
-                    members[ast.unparse(part.targets[0])] = None
-            read(node.body, f"{prefix}{node.name}.")
-
-    read(ast.parse(STUB.read_text()).body, "")
-    return found
-
-
-def _signature(function: ast.FunctionDef) -> inspect.Signature:
-    text = ast.unparse(function.args).replace("self, ", "").removeprefix("self")
-    scope: dict[str, Any] = {}
-    exec(f"from __future__ import annotations\ndef f({text}): ...", scope)
-    return inspect.signature(scope["f"])
-
-
-PUBLISHED = published()
-
-
-class StandIn:
-    """An object of the bindings: known calls with fitting arguments only, each written down."""
-
-    def __init__(self, kind: str, calls: list[str], results: dict[str, Any]) -> None:
-        object.__setattr__(self, "_of", (kind, calls, results))
-
-    def __getattr__(self, name: str) -> Any:
-        kind, calls, results = self._of
-        assert name in PUBLISHED[kind], f"{kind} has no {name}"
-        signatures = PUBLISHED[kind][name]
-        if signatures is None:
-            return results[f"{kind}.{name}"]
-
-        def call(*given: Any, **named: Any) -> Any:
-            assert _binds(signatures, given, named), f"{kind}.{name}{given}"
-            calls.append(f"{kind}.{name}")
-            result = results.get(f"{kind}.{name}", True)
-            return StandIn(result[1:], calls, results) if str(result).startswith("→") else result
-
-        return call
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        kind, calls, _ = self._of
-        assert PUBLISHED[kind].get(name, ...) is None, f"{kind} has no attribute {name}"
-        calls.append(f"{kind}.{name} = {value}")
-
-    def __bytes__(self) -> bytes:
-        return b"bytes of " + self._of[0].encode()
-
-
-def _binds(signatures: list[inspect.Signature], given: Any, named: Any) -> bool:
-    for signature in signatures:
-        try:
-            signature.bind(*given, **named)
-        except TypeError:
-            continue
-        return True
-    return False
-
-
-def stand_in(calls: list[str], **results: Any) -> types.ModuleType:
-    known: dict[str, Any] = {
-        "Builder.create_network": "→INetworkDefinition",
-        "Builder.create_builder_config": "→IBuilderConfig",
-        "Builder.create_optimization_profile": "→IOptimizationProfile",
-        "Builder.build_serialized_network": "→IHostMemory",
-        "IBuilderConfig.create_timing_cache": "→ITimingCache",
-        "ITimingCache.serialize": "→IHostMemory",
-        "OnnxParser.get_error": "→ParserError",
-        "OnnxParser.num_errors": 1,
-        "ParserError.desc": "no kernel",
-        "ParserError.node_name": "the node",
-        "ParserError.node_operator": "Fold",
-        **{key.replace("__", "."): value for key, value in results.items()},
-    }
-    module = types.ModuleType("tensorrt")
-    module.__version__ = "11.4.0.106"  # type: ignore[attr-defined]
-    for kind, members in PUBLISHED.items():
-        if kind[0] == "I" or ("__init__" not in members and None in members.values()):
-            values = {name: number for number, name in enumerate(members)}
-            setattr(module, kind, types.SimpleNamespace(**values))
-            continue
-
-        def make(*given: Any, kind: str = kind) -> StandIn:
-            signatures = PUBLISHED[kind]["__init__"]
-            assert signatures is not None and _binds(signatures, given, {}), f"{kind}{given}"
-            return StandIn(kind, calls, known)
-
-        for name in members:
-            setattr(make, name, name)
-        setattr(module, kind, make)
-    return module
 
 
 def file(batch: int | str = "N") -> onnx.ModelProto:
@@ -167,7 +56,7 @@ def test_a_build_makes_published_calls_with_fitting_arguments(
     cache = tmp_path / "cache" / "timing"
     key = replace(KEY, version_compatible=True, hardware_compatible=True)
     assert build_engine(file(), key, cache) == b"bytes of IHostMemory"
-    assert cache.read_bytes() == b"bytes of IHostMemory"
+    assert cache.read_bytes() == b"bytes of ITimingCache"
     for call in (
         "OnnxParser.parse",
         "IBuilderConfig.clear_flag",
@@ -192,6 +81,46 @@ def test_what_tensorrt_refuses_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setitem(sys.modules, "tensorrt", refusing)
     with pytest.raises(CheckFailedError, match=r"the node \(Fold\): no kernel"):
         build_engine(file(), KEY, tmp_path / "timing")
+
+
+@pytest.mark.parametrize("damaged", ["None of damaged bytes", "of another device"])
+def test_a_timing_cache_that_is_no_use_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damaged: str
+) -> None:
+    cache = tmp_path / "timing"
+    cache.write_bytes(b"old")
+    given: list[bytes] = []
+
+    def create(content: bytes) -> str | None:
+        given.append(content)
+        return None if content and damaged.startswith("None") else "→ITimingCache"
+
+    made = stand_in(
+        [],
+        IBuilderConfig__create_timing_cache=create,
+        IBuilderConfig__set_timing_cache=lambda cache, ignore: given[-1] == b"",
+    )
+    monkeypatch.setitem(sys.modules, "tensorrt", made)
+    assert build_engine(file(), KEY, cache) == b"bytes of IHostMemory"
+    assert given == [b"old", b""]
+    assert cache.read_bytes() == b"bytes of ITimingCache"
+
+
+def test_a_build_stands_without_any_timing_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = stand_in([], IBuilderConfig__create_timing_cache=lambda content: None)
+    monkeypatch.setitem(sys.modules, "tensorrt", made)
+    assert build_engine(file(), KEY, tmp_path / "timing") == b"bytes of IHostMemory"
+    assert not (tmp_path / "timing").exists()
+
+
+def test_a_timing_cache_that_cannot_be_written_loses_no_engine(
+    calls: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "in the way").write_text("a file")
+    assert build_engine(file(), KEY, tmp_path / "in the way" / "timing") == b"bytes of IHostMemory"
+    assert "measures again" in caplog.text and "cannot be written" in caplog.text
 
 
 def test_the_stand_in_notices_wrong_calls() -> None:
@@ -260,6 +189,7 @@ def test_the_sidecar_comes_back(engine: Path, model_file: Path) -> None:
         ({"version_compatible": True}, "11.5.0.1", "NVIDIA L4", None),
         ({"version_compatible": True}, "11.10.0.1", "NVIDIA L4", None),
         ({"version_compatible": True}, "11.3.0.1", "NVIDIA L4", "and 11.3.0.1"),
+        ({"version_compatible": True}, "12.0.0.1", "NVIDIA L4", "and 12.0.0.1"),
         ({}, "11.4.0.106", "NVIDIA H100", "built on NVIDIA L4, and this is NVIDIA H100"),
         ({"hardware_compatible": True}, "11.4.0.106", "NVIDIA H100", None),
     ],
@@ -366,6 +296,7 @@ def test_triton_opens_the_engine(engine: Path, tmp_path: Path) -> None:
         (("--format", "tensorrt"), "one size of frames: give it with --size"),
         (("--format", "triton", "--inside", "tensorrt"), "one size of frames"),
         (("--format", "tensorrt", "--size", "64x96", "--precision", "auto"), "name the precision"),
+        (("--format", "tensorrt", "--size", "64x96", "--runtime", "openvino"), "TensorRT alone"),
         (("--version-compatible",), "for --format tensorrt alone"),
         (("--hardware-compatible",), "for --format tensorrt alone"),
         (("--timing-cache", "x"), "for --format tensorrt alone"),
