@@ -8,7 +8,7 @@ nowhere. Mapping between two spaces goes by class name (`LabelSpace.mapping_from
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -120,11 +120,7 @@ class LabelSpace:
                 f"{', '.join(missing[:4])}{' …' if len(missing) > 4 else ''}. "
                 "Use data labelled in the same space."
             )
-        table = np.full(256, IGNORE_INDEX, dtype=np.uint8)
-        for train_id, name in enumerate(other.classes):
-            if name in self.classes:
-                table[train_id] = self.classes.index(name)
-        return table
+        return mapping(other.classes, self.classes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for checkpoints, metadata and YAML; `from_dict` reads it back."""
@@ -162,6 +158,18 @@ class LabelSpace:
                 "(one [R, G, B] per class) and optionally `raw_ids` (id in the files: train id) "
                 "and `subsets` (name: classes scored together)."
             ) from error
+
+
+def mapping(before: Sequence[str], after: Sequence[str]) -> NDArray[np.uint8]:
+    """Table `[256]` from places in `before` to places in `after`, by name.
+
+    What `after` does not name becomes `IGNORE_INDEX`.
+    """
+    table = np.full(256, IGNORE_INDEX, dtype=np.uint8)
+    for place, name in enumerate(before):
+        if name in after:
+            table[place] = after.index(name)
+    return table
 
 
 def _color(value: Any) -> Color:

@@ -18,6 +18,7 @@ from .pipe import Pipe
 from .piped_sound import PipedSound
 from .shape import Shaper
 from .source import Frame, Mark, Source
+from .stated import stated_frames
 
 _LOG = logging.getLogger(__name__)
 _COMPLETE = 0.95  # edit lists may hide a few frames of a whole file
@@ -68,7 +69,8 @@ class VideoReader(Source):
             self._container.close()
             raise
         self.format = self._shape.format
-        self.expected = self._count()
+        whole = self._container if isinstance(self._source, Path) else None
+        self.expected = stated_frames(whole, self._stream, self.format.rate)
 
     def _open(self) -> tuple[av.container.InputContainer, av.VideoStream]:
         return open_container(self._source, self._threads, self._hwaccel, self._max_pixels)
@@ -79,16 +81,6 @@ class VideoReader(Source):
         if isinstance(self._source, Path):
             return AudioTrack(self.name, f"file:{self._source}", self._start())
         return self._piped_sound.keep(folder, self._start())
-
-    def _count(self) -> int | None:
-        if self._stream.frames:
-            return self._stream.frames
-        seconds = Fraction(0)
-        if self._stream.duration and self._stream.time_base:
-            seconds = self._stream.duration * self._stream.time_base
-        elif self._container.duration and isinstance(self._source, Path):
-            seconds = Fraction(self._container.duration, av.time_base)
-        return max(1, round(seconds * self.format.rate)) if seconds else None
 
     def _start(self) -> Fraction:
         return start_of(self._container, self._stream)

@@ -20,6 +20,7 @@ from .pipe import Pipe
 from .raw import RawReader
 from .reader import VideoReader
 from .source import DEFAULT_RATE, Source
+from .stated import stated_frames
 
 _RATE = re.compile(r"\d{1,9}(/\d{1,9})?|\d{0,9}\.\d{1,9}")
 _SLOWEST, _FASTEST = Fraction(1, 1000), 1000  # frames per second
@@ -71,12 +72,7 @@ def expected_frames(found: Found) -> int | None:
     try:
         with av.open(f"file:{found.source}") as container:
             stream = container.streams.video[0]
-            rate = stream.average_rate
-            if stream.frames or rate is None:
-                return stream.frames or None
-            if stream.duration is not None and stream.time_base is not None:
-                return round(stream.duration * stream.time_base * rate)
-            return round(container.duration / av.time_base * rate) if container.duration else None
+            return stated_frames(container, stream, stream.average_rate)
     except (av.FFmpegError, OSError, ValueError, IndexError):
         return None  # opening it will say why
 

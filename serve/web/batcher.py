@@ -44,7 +44,9 @@ class Batcher:
         workers: runs at the same time.
         max_batch: frames in one run; a caller's own frames are never split.
         queue: frames that may wait; more raise `Busy`.
-        on_batch: called with the result and the seconds of every run.
+
+    Attributes:
+        on_batch: called with the result and the seconds of every run, None for nobody.
     """
 
     def __init__(
@@ -55,11 +57,10 @@ class Batcher:
         workers: int = 1,
         max_batch: int = 1,
         queue: int = 128,
-        on_batch: Callable[[Prediction, float], None] | None = None,
     ) -> None:
         self._backend, self._crowd = backend, crowd or backend
         self._max_batch, self._queue, self._workers = max_batch, queue, workers
-        self.on_batch = on_batch
+        self.on_batch: Callable[[Prediction, float], None] | None = None
         self._items: deque[_Item] = deque()
         self._changed = threading.Condition()
         self._idle = 0  # workers that run nothing; one that starts counts itself
@@ -144,7 +145,7 @@ class Batcher:
     def _take(self) -> list[_Item]:
         """The oldest item and others of its size, leaving a share to other idle workers."""
         taken: list[_Item] = []
-        room = min(self._max_batch, -(-self._depth() // max(1, self._idle)))
+        room = min(self._max_batch, -(-self._depth() // self._idle))
         left: deque[_Item] = deque()
         for item in self._items:
             fits = not taken or (

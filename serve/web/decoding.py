@@ -71,8 +71,6 @@ def picture_pixels(source: BinaryIO, max_pixels: int) -> int | None:
         raise _too_many(max_pixels) from None
     except _BROKEN:
         return None
-    finally:
-        source.seek(0)
     if pixels > max_pixels:
         raise _too_many(max_pixels)
     return pixels

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from cfcontra.rle import encode_masks
 from cfcontra.runtime import Prediction
 from cfcontra.runtime.mean_confidence import mean_confidence
 
 from .drift import frame_scores
-from .legend import class_shares
+from .legend import ClassShare, class_shares, css_color
 from .models import ServedModel
 
 
@@ -38,8 +38,6 @@ class ClassResult(BaseModel):
 class SegmentationResult(BaseModel):
     """A picture's segmentation."""
 
-    model_config = ConfigDict(protected_namespaces=())
-
     model: str = Field(examples=["dusk.onnx"])
     width: int = Field(examples=[960])
     height: int = Field(examples=[540])
@@ -52,11 +50,19 @@ class SegmentationResult(BaseModel):
     classes: list[ClassResult] = Field(description="all of the model's classes, by id")
 
 
-def segmentation_result(prediction: Prediction, model: ServedModel) -> SegmentationResult:
-    """Describe the first frame of a prediction."""
+def segmentation_result(
+    prediction: Prediction, model: ServedModel, counted: list[ClassShare] | None = None
+) -> SegmentationResult:
+    """Describe the first frame of a prediction.
+
+    Args:
+        prediction: of the model.
+        model: for its name and classes.
+        counted: the `class_shares` of the frame, where the caller has them already.
+    """
     space = model.metadata.label_space
     mask = prediction.mask[0]
-    shares = {share.name: share for share in class_shares(prediction, space)}
+    shares = {share.name: share for share in counted or class_shares(prediction, space)}
     encoded = {entry["id"]: entry for entry in encode_masks(mask, space.classes)}
     classes = []
     for train_id, name in enumerate(space.classes):
@@ -68,7 +74,7 @@ def segmentation_result(prediction: Prediction, model: ServedModel) -> Segmentat
             ClassResult(
                 id=train_id,
                 name=name,
-                color="#{:02x}{:02x}{:02x}".format(*space.colors[train_id]),
+                color=css_color(space.colors[train_id]),
                 pixels=entry["area"] if entry is not None else 0,
                 area=share.area,
                 confidence=share.confidence,

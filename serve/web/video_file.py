@@ -8,6 +8,7 @@ import av
 
 from cfcontra.errors import InputError
 
+from ..video.stated import stated_frames
 from .settings import Limits
 
 FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg", "asf")
@@ -31,9 +32,7 @@ def check_video(path: Path, limits: Limits) -> int | None:
         with av.open(f"file:{path}", options=whole, container_options=only) as container:
             stream = container.streams.video[0]
             width, height = stream.codec_context.width, stream.codec_context.height
-            frames = stream.frames or None
-            if frames is None and stream.duration and stream.time_base and stream.average_rate:
-                frames = max(1, round(stream.duration * stream.time_base * stream.average_rate))
+            frames = stated_frames(container, stream, stream.average_rate)
     except (av.error.FFmpegError, IndexError, ValueError) as error:
         raise InputError(
             "This is not a video that can be read, or it is damaged. MP4, MOV, MKV, WebM, AVI, "

@@ -134,6 +134,31 @@ def test_videos_beyond_the_limits_are_refused_by_their_header(
         assert files(server) == []
 
 
+def test_a_header_without_a_count_of_frames_tells_it_by_its_duration(
+    tmp_path: Path, film: bytes
+) -> None:
+    with (
+        av.open(io.BytesIO(film)) as source,
+        av.open(str(tmp_path / "film.mkv"), "w") as copy,
+    ):
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                copy.mux(packet)
+    data = (tmp_path / "film.mkv").read_bytes()
+    with av.open(io.BytesIO(data)) as container:
+        assert (container.streams.video[0].frames, container.streams.video[0].duration) == (0, None)
+    with serving(tmp_path, video_frames=FRAMES) as server:
+        job = start(server, data)
+        assert job["expected"] == FRAMES
+        until(server, job, "done")
+    with serving(tmp_path, video_frames=FRAMES - 1) as server:
+        got = server.client.post("/v1/video", content=data)
+        assert got.status_code == 422
+        assert files(server) == []
+
+
 def test_a_header_that_lies_about_its_frames_does_not_help(
     tmp_path: Path, film: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..problems import MEDIA_TYPE
 
+_FILE = {"type": "string", "format": "binary"}
+
 
 class ProblemAnswer(BaseModel):
     """An error, as RFC 9457 says."""
@@ -36,7 +38,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def binary() -> dict[str, Any]:
     """A media type's entry for bytes."""
-    return {"schema": {"type": "string", "format": "binary"}}
+    return {"schema": _FILE}
 
 
 def _object(field: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +46,10 @@ def _object(field: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"schema": {"type": "object", "properties": properties, "required": [field]}}
 
 
-_FILE = {"type": "string", "format": "binary"}
+def _body(*kinds: str, form: dict[str, Any], **more: Any) -> dict[str, Any]:
+    content = {**{kind: binary() for kind in kinds}, "multipart/form-data": form, **more}
+    return {"requestBody": {"required": True, "content": content}}
+
 
 _URL = {
     "type": "string",
@@ -60,33 +65,9 @@ def picture_body(by_url: bool) -> dict[str, Any]:
     Args:
         by_url: whether a picture may be named by its URL.
     """
-    content = {
-        "image/*": binary(),
-        "application/octet-stream": binary(),
-        "multipart/form-data": _object("file", _FILE),
-    }
-    if by_url:
-        content["application/json"] = _object("url", _URL)
-    return {"requestBody": {"required": True, "content": content}}
+    more = {"application/json": _object("url", _URL)} if by_url else {}
+    return _body("image/*", "application/octet-stream", form=_object("file", _FILE), **more)
 
 
-BATCH_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": _object(
-                "files", {"type": "array", "items": _FILE, "minItems": 1}
-            )
-        },
-    }
-}
-VIDEO_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "video/*": binary(),
-            "application/octet-stream": binary(),
-            "multipart/form-data": _object("file", _FILE),
-        },
-    }
-}
+VIDEO_BODY = _body("video/*", "application/octet-stream", form=_object("file", _FILE))
+BATCH_BODY = _body(form=_object("files", {"type": "array", "items": _FILE, "minItems": 1}))

@@ -8,16 +8,19 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from ..problems import Problem
 from ..state import ServerState
 
 _PLAIN = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 _BLOCK = 1 << 20
+
+T = TypeVar("T")
 
 
 def content_type(request: Request) -> str:
@@ -33,16 +36,10 @@ async def picture(request: Request, state: ServerState) -> bytes:
     """
     kind = content_type(request)
     if kind == "multipart/form-data":
-        found = await pictures(request, state, ("file",))
-        if len(found) != 1:
-            raise Problem(400, f"Send one file in the field 'file'; {len(found)} came.")
-        return found[0][1]
+        return _only(await pictures(request, state, ("file",)))[1]
     if kind == "application/json":
         return await _by_url(request, state)
-    if kind not in _PLAIN and not kind.startswith("image/"):
-        raise Problem(
-            415, f"Content-Type {kind}: send image/*, application/octet-stream or a form."
-        )
+    _check_plain(kind, "image")
     return await request.body()
 
 
@@ -58,11 +55,7 @@ async def pictures(
     if content_type(request) != "multipart/form-data":
         raise Problem(415, "Send a form (multipart/form-data) with the pictures as 'files'.")
     async with request.form(max_files=limits.batch_files + 1, max_fields=10) as form:
-        found = [
-            value
-            for name, value in form.multi_items()
-            if name in fields and isinstance(value, UploadFile)
-        ]
+        found = _files(form, fields)
         if len(found) > limits.batch_files:
             raise Problem(413, f"Up to {limits.batch_files} pictures are taken in one request.")
         for upload in found:
@@ -83,12 +76,9 @@ async def video(request: Request, state: ServerState) -> AsyncIterator[Path]:
     try:
         if kind == "multipart/form-data":
             await _save_form(request, path)
-        elif kind in _PLAIN or kind.startswith("video/"):
-            await _save_body(request, path)
         else:
-            raise Problem(
-                415, f"Content-Type {kind}: send video/*, application/octet-stream or a form."
-            )
+            _check_plain(kind, "video")
+            await _save_body(request, path)
         if path.stat().st_size == 0:
             raise Problem(400, "The upload is empty. Send a video's file.")
         yield path
@@ -96,17 +86,33 @@ async def video(request: Request, state: ServerState) -> AsyncIterator[Path]:
         path.unlink(missing_ok=True)
 
 
+def _check_plain(kind: str, wanted: str) -> None:
+    """Refuse a body that says to be neither of the wanted kind nor just bytes."""
+    if kind not in _PLAIN and not kind.startswith(f"{wanted}/"):
+        raise Problem(
+            415, f"Content-Type {kind}: send {wanted}/*, application/octet-stream or a form."
+        )
+
+
+def _files(form: FormData, fields: tuple[str, ...]) -> list[UploadFile]:
+    return [
+        value
+        for name, value in form.multi_items()
+        if name in fields and isinstance(value, UploadFile)
+    ]
+
+
+def _only(found: list[T]) -> T:
+    if len(found) != 1:
+        raise Problem(400, f"Send one file in the field 'file'; {len(found)} came.")
+    return found[0]
+
+
 async def _save_form(request: Request, path: Path) -> None:
     async with request.form(max_files=2, max_fields=10) as form:
-        found = [
-            value
-            for name, value in form.multi_items()
-            if name == "file" and isinstance(value, UploadFile)
-        ]
-        if len(found) != 1:
-            raise Problem(400, f"Send one file in the field 'file'; {len(found)} came.")
+        upload = _only(_files(form, ("file",)))
         with path.open("xb") as stored:
-            await run_in_threadpool(shutil.copyfileobj, found[0].file, stored, _BLOCK)
+            await run_in_threadpool(shutil.copyfileobj, upload.file, stored, _BLOCK)
 
 
 async def _save_body(request: Request, path: Path) -> None:

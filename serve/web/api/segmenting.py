@@ -99,7 +99,7 @@ def segment_router(state: ServerState, pictures: Pictures) -> APIRouter:
 
         with pictures.admit(len(files)):
             entries = await asyncio.gather(*(entry(name, data) for name, data in files))
-        content = BatchResult(results=entries).model_dump_json(exclude_none=False)
+        content = BatchResult(results=entries).model_dump_json()
         return Response(content, media_type=JSON)
 
     return router

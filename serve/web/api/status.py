@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 
+from ..legend import css_color
 from ..metrics import Metrics
 from ..models import ServedModel
 from ..problems import Problem
@@ -93,7 +94,7 @@ def _describe(model: ServedModel, default: bool) -> ModelAnswer:
         work_size=model.metadata.preprocessing.work_size,
         label_space=space.name,
         classes=[
-            ClassAnswer(id=train_id, name=name, color="#{:02x}{:02x}{:02x}".format(*color))
+            ClassAnswer(id=train_id, name=name, color=css_color(color))
             for train_id, (name, color) in enumerate(zip(space.classes, space.colors, strict=True))
         ],
         training=model.metadata.training,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response
 
@@ -25,8 +25,6 @@ Id = Annotated[str, Path(description="of the job")]
 
 class JobAnswer(BaseModel):
     """A video on its way."""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     id: str = Field(examples=["x7Qm…"])
     state: JobState

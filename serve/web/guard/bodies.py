@@ -120,9 +120,7 @@ class _Body:
         try:
             message = await asyncio.wait_for(self._receive(), _SILENCE)
         except TimeoutError:
-            raise self.refuse(
-                Problem(408, f"Nothing arrived for {_SILENCE:g} s.", {"Connection": "close"})
-            ) from None
+            raise self.refuse(Problem(408, f"Nothing arrived for {_SILENCE:g} s.")) from None
         self._complete = not message.get("more_body", False)
         return message
 

@@ -17,6 +17,7 @@ from cfcontra.visualize import encode_jpeg
 from ...indexed import encode_mask
 from ..legend import chip, percent
 from .disagreement import Disagreement, difference_map, disagreement
+from .parts import OPACITY
 from .viewer import data_url, shrink, shrink_mask
 
 _SHOWN = 960
@@ -49,8 +50,7 @@ def compare_html(picture: NDArray[np.uint8], answers: Sequence[Answer]) -> str:
     panels = "".join(_panel(answer, image, size) for answer in answers)
     return (
         f'<cf-blend class="compare"><div class="cf-bar">{_share(found)}'
-        '<label class="cf-range">Opacity <input type="range" min="0" max="100" step="5" '
-        'value="60" aria-label="Opacity of the classes"><output>60 %</output></label></div>'
+        f"{OPACITY}</div>"
         f'{_explained(found, answers)}<div class="panels">{panels}{_difference(small, found)}'
         f"{_confusions(found, answers)}</div>{_common_legend(answers)}</cf-blend>"
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cfcontra.label_space import IGNORE_INDEX, LabelSpace
+from cfcontra.label_space import IGNORE_INDEX, LabelSpace, mapping
 from cfcontra.opencv import cv2
 
 _MARK = np.array([255, 77, 0], np.float32)
@@ -57,7 +57,9 @@ def disagreement(masks: Sequence[NDArray[np.uint8]], spaces: Sequence[LabelSpace
     )
     every = dict.fromkeys(name for space in spaces for name in space.classes)
     left_out = tuple(name for name in every if name not in common)
-    shared = np.stack([_to(common, space)[mask] for mask, space in zip(masks, spaces, strict=True)])
+    shared = np.stack(
+        [mapping(space.classes, common)[mask] for mask, space in zip(masks, spaces, strict=True)]
+    )
     compared = (shared != IGNORE_INDEX).all(axis=0)
     differs = compared & (shared != shared[0]).any(axis=0)
     return Disagreement(common, left_out, compared, differs, _confused(shared, compared, common))
@@ -77,14 +79,6 @@ def difference_map(picture: NDArray[np.uint8], found: Disagreement) -> NDArray[n
     faint = (60.0 + 0.45 * grey) * compared[..., None]
     share = 0.85 * np.clip(differs, 0.0, 1.0)[..., None]
     return np.asarray(np.rint(faint * (1.0 - share) + _MARK * share), np.uint8)
-
-
-def _to(common: tuple[str, ...], space: LabelSpace) -> NDArray[np.uint8]:
-    table = np.full(256, IGNORE_INDEX, np.uint8)
-    for train_id, name in enumerate(space.classes):
-        if name in common:
-            table[train_id] = common.index(name)
-    return table
 
 
 def _confused(

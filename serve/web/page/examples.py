@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -48,10 +47,5 @@ def write_drive(path: Path) -> None:
     """Write a few seconds' drive at dusk as a video."""
     from ...video import write_video
 
-    def images() -> Iterator[NDArray[np.uint8]]:
-        for sample in drive(
-            "dusk", frames=_DRIVE_FRAMES, size=_DRIVE_SIZE, fps=float(_DRIVE_RATE), seed=4
-        ):
-            yield sample.image
-
-    write_video(images(), path, Fraction(_DRIVE_RATE))
+    samples = drive("dusk", frames=_DRIVE_FRAMES, size=_DRIVE_SIZE, fps=float(_DRIVE_RATE), seed=4)
+    write_video((sample.image for sample in samples), path, Fraction(_DRIVE_RATE))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .parts import OPACITY
+
 
 def live_html() -> str:
     """The markup of `<cf-live>`."""
@@ -19,9 +21,7 @@ def live_html() -> str:
   <button type="button" class="cf-button primary cf-start">Start camera</button>
   <button type="button" class="cf-button cf-stop" hidden>Stop</button>
   <label hidden>Camera <select></select></label>
-  <label class="cf-range">Opacity
-    <input class="cf-opacity" type="range" min="0" max="100" step="5" value="60">
-    <output class="cf-opacity-value">60 %</output></label>
+  {OPACITY}
 </div>
 <div class="cf-stage">
   <canvas width="640" height="360" role="img" aria-label="The camera with its classes over it">

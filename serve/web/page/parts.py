@@ -14,6 +14,11 @@ _ICONS = {
     "alert": '<path d="M12 4 3 19h18z"/><path d="M12 10v4m0 2.5v.5"/>',
 }
 
+OPACITY = """<label class="cf-range">Opacity
+<input class="cf-opacity" type="range" min="0" max="100" step="5" value="60">
+<output class="cf-opacity-value">60 %</output></label>"""
+"""The range for how much of the classes' colours lies over a picture."""
+
 
 def markup(html: str, elem_classes: str | None = None) -> gr.Markdown:
     """A component that shows our own markup as it is.

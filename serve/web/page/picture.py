@@ -88,10 +88,11 @@ class PictureTab:
         served = self._state.models[model]
         space = served.metadata.label_space
         prediction = predict(served, picture, self._state.settings.limits)
+        shares = class_shares(prediction, space)
         mask = encode_mask(prediction.mask[0], space)
-        data = segmentation_result(prediction, served).model_dump_json().encode()
+        data = segmentation_result(prediction, served, shares).model_dump_json().encode()
         downloads = [
             Download("Mask (PNG)", f"{stem}-mask.png", "image/png", mask),
             Download("Data (JSON)", f"{stem}.json", "application/json", data),
         ]
-        return viewer_html(picture, prediction, space, class_shares(prediction, space), downloads)
+        return viewer_html(picture, prediction, space, shares, downloads)

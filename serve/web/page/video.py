@@ -81,12 +81,12 @@ class VideoTab:
                 upload = video_input("Your video")
                 opacity = gr.Slider(0, 1, value=0.5, step=0.05, label="Opacity", buttons=[])
                 with gr.Row():
-                    start = gr.Button("Segment", variant="primary", elem_classes="start")
+                    start = gr.Button("Segment", variant="primary")
                     cancel = gr.Button("Cancel", variant="stop", interactive=False)
                 markup('<p class="hint">No video at hand? Let one be drawn:</p>')
                 drive = gr.Button("Try a generated drive")
             with gr.Column(scale=7, min_width=300):
-                result = markup(empty_html("film", _WAITING), elem_classes="result film")
+                result = markup(empty_html("film", _WAITING), elem_classes="result")
         outputs = [result, start, drive, cancel]
         limits = self._state.settings.limits
         # A thread for everybody who watches a job, and some to be told that there are too many.

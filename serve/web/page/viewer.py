@@ -18,6 +18,7 @@ from cfcontra.runtime import Prediction
 from cfcontra.visualize import encode_jpeg
 
 from ..legend import ClassShare, legend_html
+from .parts import OPACITY
 
 SHOWN = 1600  # longest side of what the browser gets, in pixels
 _HEAT = 640  # confidence is smooth: the network gives it at a fraction of the picture's size
@@ -79,9 +80,7 @@ def viewer_html(
     <button type="button" data-show="classes" aria-pressed="true">Classes</button>
     <button type="button" data-show="confidence" aria-pressed="false">Confidence</button>
   </div>
-  <label class="cf-range">Opacity
-    <input class="cf-opacity" type="range" min="0" max="100" step="5" value="60">
-    <output class="cf-opacity-value">60 %</output></label>
+  {OPACITY}
 </div>
 <div class="cf-stage" style="--ratio:{width / height:.4f}">
   <canvas width="{width}" height="{height}" role="img"
@@ -104,15 +103,12 @@ def viewer_html(
 
 def heat_map(confidence: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Confidence `[H, W]` as colours RGB `[h, w, 3]`: dark blue is 0, yellow is 1."""
-    height, width = confidence.shape
-    scale = min(1.0, _HEAT / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(confidence, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.applyColorMap(small, cv2.COLORMAP_CIVIDIS)[..., ::-1], np.uint8)
+    colored = cv2.applyColorMap(shrink(confidence, _HEAT), cv2.COLORMAP_CIVIDIS)
+    return np.asarray(colored[..., ::-1], np.uint8)
 
 
 def shrink(picture: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
-    """RGB `[H, W, 3]` with no side over `longest`."""
+    """RGB `[H, W, 3]` or grey `[H, W]` with no side over `longest`."""
     height, width = picture.shape[:2]
     scale = longest / max(height, width)
     if scale >= 1:
