@@ -1,6 +1,7 @@
 r"""The demo's page as pictures for the docs, on generated streets.
 
-    python benchmarks/screenshots.py streets=streets.pt camvid=camvid.onnx --output docs/pictures
+    python benchmarks/screenshots.py --output docs/pictures \
+        source-only=runs/quickstart/source/model.pt adapted=runs/quickstart/model.onnx
 
 Writes demo-picture, -compare, -video, -card and -phone (dark) as JPEG; video and card are those of
 the second model. Needs playwright and Chromium.
@@ -37,6 +38,13 @@ def main() -> None:
         page = _open(browser, address, _DESKTOP, "light")
         _shoot(page, arguments.output / "demo-picture.jpg")
         page.get_by_role("tab", name="Compare").click()
+        page.wait_for_selector("cf-blend figure.differs")
+        bright = page.inner_text("cf-blend .share")
+        compare = page.get_by_role("tabpanel").filter(has_text="Models")
+        compare.get_by_role("button", name="Dusk", exact=True).click()
+        page.wait_for_function(
+            "bright => document.querySelector('cf-blend .share')?.innerText !== bright", arg=bright
+        )
         page.wait_for_selector("cf-blend figure.differs")
         _shoot(page, arguments.output / "demo-compare.jpg")
         page.get_by_label("Model", exact=True).click()
