@@ -18,7 +18,6 @@ from stream_servers import write_recording
 from cfcontra.serve.cli import segment
 
 pytest.importorskip("ray", reason="Ray is not installed")
-pytestmark = pytest.mark.slow
 
 _COMMAND = "import sys; from cfcontra.serve.cli import segment; sys.exit(segment(sys.argv[1:]))"
 
@@ -37,6 +36,35 @@ def workers() -> list[psutil.Process]:
     ]
 
 
+@pytest.mark.timeout(600)
+def test_a_cluster_does_what_can_be_done(
+    model_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_recording(tmp_path / "good.mp4", frames=4)
+    (tmp_path / "broken.mp4").write_bytes(b"not a video")
+    sources = [str(tmp_path / "broken.mp4"), str(tmp_path / "good.mp4")]
+    common = [*sources, "--model", str(model_file), "--threads", "2", "--device", "cpu"]
+    common += ["--write", "jsonl"]
+    assert segment([*common, "--output", str(tmp_path / "alone")]) == 2
+    said = capfd.readouterr()
+    spread = subprocess.run(
+        [sys.executable, "-c", _COMMAND, *common, "--output", f"{tmp_path}/spread", "--ray=local"],
+        capture_output=True,
+        text=True,
+        timeout=540,
+    )
+    assert spread.returncode == 2, spread.stderr
+    assert [path.name for path in (tmp_path / "spread").iterdir()] == ["good-masks.jsonl"]
+    ours, theirs = (tmp_path / place / "good-masks.jsonl" for place in ("spread", "alone"))
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert f"{ours}: 4 frames in" in spread.stdout
+    for text in (said.err, spread.stderr):
+        assert "1 of 2 videos failed" in text
+        assert "broken.mp4: not a readable video" in text.replace("\n", " ")
+        assert "Traceback" not in text
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_a_cluster_gives_what_one_process_gives(
     model_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
