@@ -121,7 +121,7 @@ def _run(request: RunRequest) -> RunResult | None:
     scores = None
     if val is not None:
         scores = evaluate_backend(TorchBackend(trained, str(device)), val)
-    record = training_record(request, stage, scores)
+    record = training_record(request, stage, scores, checkpoint.metadata.training)
     if selection is not None:
         record["selection"] = selection.record()
     record["prototypes"] = kept.record(label_space.classes)
@@ -198,5 +198,6 @@ def _initial_checkpoint(request: RunRequest, label_space: LabelSpace) -> Checkpo
             loaded.metadata.preprocessing.std,
         ),
         loaded.metadata.model,
+        loaded.metadata.training,
     )
     return Checkpoint(loaded.model, metadata)

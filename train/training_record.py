@@ -9,14 +9,21 @@ from typing import Any
 import torch
 
 from cfcontra import __version__
+from cfcontra.licences import data_terms, weights_terms
 from cfcontra.metrics import Scores
 
 from .recipe import Stage
 from .request import RunRequest
 
 
-def training_record(request: RunRequest, stage: Stage, scores: Scores | None) -> dict[str, Any]:
-    """What goes into the model file: no path and no host, only what the data is called."""
+def training_record(
+    request: RunRequest, stage: Stage, scores: Scores | None, before: dict[str, Any]
+) -> dict[str, Any]:
+    """What goes into the model file: no path and no host, only what the data is called.
+
+    Args:
+        before: the record of the model that the run began with; empty without one.
+    """
     record: dict[str, Any] = {
         "stage": request.stage,
         "method": stage.method,
@@ -24,6 +31,7 @@ def training_record(request: RunRequest, stage: Stage, scores: Scores | None) ->
         "steps": stage.steps,
         "seed": request.recipe.seed,
         "source": public_name(request.source),
+        "licences": _licences(request, before),
         "versions": {"cfcontra": __version__, "torch": torch.__version__.split("+")[0]},
     }
     if request.target is not None:
@@ -31,6 +39,20 @@ def training_record(request: RunRequest, stage: Stage, scores: Scores | None) ->
     if scores is not None and request.val is not None:
         record["val"] = {"data": public_name(request.val), **scores.to_dict()}
     return record
+
+
+def _licences(request: RunRequest, before: dict[str, Any]) -> dict[str, Any]:
+    """Terms of the weights at the very beginning, and of all data since."""
+    model, earlier = request.recipe.model, before.get("licences")
+    weights, data = "not stated by the model that the run began with", dict[str, str]()
+    if request.init is None:
+        weights = weights_terms(model.name, model.weights)
+    elif isinstance(earlier, dict) and isinstance(earlier.get("data"), dict):
+        weights, data = str(earlier.get("weights")), dict(earlier["data"])
+    for spec in (request.source, request.target):
+        if spec is not None:
+            data[public_name(spec).partition(",")[0]] = data_terms(spec)
+    return {"weights": weights, "data": data}
 
 
 def public_name(spec: str) -> str:

@@ -58,6 +58,11 @@ def test_the_whole_way(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = json.loads((place / "s.json").read_text())
     metadata = load_checkpoint(model).metadata
     assert metadata.training["method"] == "cfcontra"
+    own = "not stated: the data is the user's own"
+    assert metadata.training["licences"] == {
+        "weights": "trained from scratch",  # by the run before
+        "data": {"folder:day": own, "folder:dusk": own},
+    }
     assert metadata.training["val"]["miou"] == pytest.approx(scores["miou"], abs=1e-4)
     assert str(place) not in json.dumps(metadata.to_dict())
     kept = load_checkpoint(model).known_prototypes()

@@ -386,6 +386,7 @@ def test_the_card_shows_the_record_and_trusts_none_of_it() -> None:
         "steps": 3000,
         "source": "folder:day,frames=0:346",
         "target": "video:x",
+        "licences": {"weights": "from scratch", "data": {"gta5:x": "research <i>alone</i>"}},
         "val": {
             "miou": 0.4567,
             "data": "folder:v",
@@ -409,6 +410,8 @@ def test_the_card_shows_the_record_and_trusts_none_of_it() -> None:
         "Weak on pole (",
         "made on generated streets",
         "0123456789abcdef<",
+        "gta5:x: research &lt;i&gt;alone&lt;/i&gt;",
+        "from scratch",
     ):
         assert text in card, text
     assert "<b>cfcontra" not in card
@@ -428,6 +431,7 @@ def test_a_card_of_odd_metadata_leaves_out_what_it_cannot_read() -> None:
         "method": ["x"],
         "steps": True,
         "source": 3,
+        "licences": {"data": ["x"], "weights": 1},
         "versions": "new",
     }
     card = card_html(served(HalvesBackend(odd, {"agreement": "full"})))

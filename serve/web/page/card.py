@@ -92,6 +92,18 @@ def _training_rows(training: dict[str, Any]) -> dict[str, Any]:
         "Steps": _number(training.get("steps"), "{:,.0f}"),
         "Seed": _number(training.get("seed"), "{:.0f}"),
         "Trained with": _versions(versions),
+        **_licence_rows(training.get("licences")),
+    }
+
+
+def _licence_rows(licences: Any) -> dict[str, Any]:
+    if not isinstance(licences, dict):
+        return {}
+    data, weights = licences.get("data"), licences.get("weights")
+    told = [f"{name}: {terms}" for name, terms in data.items()] if isinstance(data, dict) else []
+    return {
+        "Terms of the data": "; ".join(told) or None,
+        "Terms of the weights": weights if isinstance(weights, str) else None,
     }
 
 
