@@ -11,12 +11,15 @@ import importlib.util
 import json
 import platform
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from cfcontra import __version__
 from cfcontra.command import Parser, console, run_command, set_up_logging
@@ -27,13 +30,25 @@ from cfcontra.interface import Interface
 OK, ABSENT, BROKEN = "works", "absent", "broken"
 _PACKAGES = (
     *("torch", "torchvision", "lightning", "timm", "segmentation-models-pytorch"),
-    *("onnx", "onnxruntime-gpu", "onnxruntime", "openvino", "tensorrt"),
+    *("onnx", "onnxruntime-gpu", "onnxruntime", "openvino"),
+    *("tensorrt", "tensorrt-cu12", "tensorrt-cu13"),
     *("av", "opencv-python", "opencv-python-headless", "gradio", "numpy"),
 )
 _RIVALS = (
     ("onnxruntime", "onnxruntime-gpu", "onnxruntime-gpu"),
     ("opencv-python-headless", "opencv-python", "opencv-python"),
 )
+_REQUIRED = {
+    **{name: name for name in ("numpy", "torch", "torchvision", "timm", "onnx", "av")},
+    "segmentation_models_pytorch": "segmentation-models-pytorch",
+    "cv2": "opencv-python",
+    "onnxruntime": (
+        "onnxruntime-gpu"
+        if (sys.platform, platform.machine()) == ("linux", "x86_64")
+        else "onnxruntime"
+    ),
+}
+"""Modules that nothing runs without, and the packages they come in."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,10 @@ def _doctor(argv: list[str]) -> None:
     _print(f"cfcontra {__version__}, Python {platform.python_version()}, {platform.platform()}")
     installed = versions()
     _print(", ".join(f"{name} {version}" for name, version in installed.items()))
-    for finding in (*conflicts(installed), *devices(), *runtimes(), *encoders()):
+    findings = missing()
+    if not findings:  # the rest needs them
+        findings = [*conflicts(installed), *devices(), *runtimes(), *encoders()]
+    for finding in findings:
         found.append(finding)
         _print(f"{finding.state:<7} {finding.name:<24} {finding.said}")
         if finding.fix:
@@ -97,29 +115,55 @@ def versions() -> dict[str, str]:
     return found
 
 
+def missing() -> list[Finding]:
+    """Packages that are required and not there."""
+    return [
+        Finding(package, BROKEN, "not installed", f"pip install {package}")
+        for module, package in _REQUIRED.items()
+        if importlib.util.find_spec(module) is None
+    ]
+
+
 def conflicts(installed: dict[str, str]) -> list[Finding]:
-    """Packages that overwrite each other's files, and CUDA versions that do not go together."""
+    """Packages that overwrite each other's files, and versions that do not go together."""
     found = []
     for one, other, wanted in _RIVALS:
         if one in installed and other in installed:
             fix = f"pip uninstall -y {one} {other} && pip install {wanted}"
             found.append(Finding(f"{one} and {other}", BROKEN, "overwrite each other's files", fix))
+    for text in importlib.metadata.requires("torchvision") or []:
+        needed = Requirement(text)
+        version = installed.get("torch")
+        if needed.name == "torch" and version and not needed.specifier.contains(version, True):
+            said = f"torchvision {installed.get('torchvision')} needs torch{needed.specifier}, and "
+            fix = "pip install --upgrade torch torchvision"
+            said += f"{version} is installed"
+            found.append(Finding("torch and torchvision", BROKEN, said, fix))
     if "onnxruntime-gpu" in installed:
         import onnxruntime
-        import torch
 
-        theirs, ours = getattr(onnxruntime, "cuda_version", ""), torch.version.cuda or ""
-        if theirs and ours and theirs.split(".")[0] != ours.split(".")[0]:
-            found.append(
-                Finding(
-                    "CUDA versions",
-                    ABSENT,
-                    f"onnxruntime-gpu is built for CUDA {theirs}, torch for {ours}: each needs its "
-                    "own libraries",
-                    "pip install 'onnxruntime-gpu[cuda,cudnn]'",
-                )
-            )
+        fix = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        found += _cuda_misfit("onnxruntime-gpu", getattr(onnxruntime, "cuda_version", ""), fix)
+    for name in installed:
+        if name.startswith("tensorrt-cu"):
+            fix = f"pip uninstall -y tensorrt {name} && pip install tensorrt-cu{_cuda_major()}"
+            found += _cuda_misfit(name, name.removeprefix("tensorrt-cu"), fix)
     return found
+
+
+def _cuda_misfit(package: str, theirs: str, fix: str) -> list[Finding]:
+    import torch
+
+    if not theirs or not _cuda_major() or theirs.split(".")[0] == _cuda_major():
+        return []
+    said = f"{package} is built for CUDA {theirs}, torch for {torch.version.cuda}: each needs its "
+    return [Finding("CUDA versions", ABSENT, said + "own libraries", fix)]
+
+
+def _cuda_major() -> str:
+    import torch
+
+    return (torch.version.cuda or "").split(".")[0]
 
 
 def devices() -> list[Finding]:
@@ -227,11 +271,12 @@ def _try(
     import numpy as np
 
     from cfcontra.runtime import Prediction, open_backend
+    from cfcontra.runtime.onnx_backend import OnnxBackend
 
     name = f"{runtime} on {device}"
     package = runtime.split("-")[0]
     if importlib.util.find_spec(package) is None:
-        extra = f"pip install 'cfcontra[{package}]'"
+        extra = f"pip install 'cfcontra[{package}]'"  # what no extra brings is in _REQUIRED
         return Finding(name, ABSENT, "not installed", extra)
     if runtime == "torch-compiled" and shutil.which("g++") is None and device == "cpu":
         return Finding(name, ABSENT, "no C++ compiler", "apt-get install g++")
@@ -243,6 +288,9 @@ def _try(
         start = time.perf_counter()
         backend.predict(frames)
         took = time.perf_counter() - start
+        left = []
+        if device == "cuda" and isinstance(backend, OnnxBackend):
+            left = backend.left_on_cpu(frames)
     except CfcontraError as error:
         said, _, fix = str(error).partition(" Install ")
         state = ABSENT if "does not compute in bf16" in said else BROKEN
@@ -257,7 +305,10 @@ def _try(
     if agreement < limit:
         said = f"answers differently: {agreement:.1%} of the pixels agree"
         return Finding(name, BROKEN, said, _reinstall(package))
-    return Finding(name, OK, f"{backend.runtime}, {1e3 * took:.1f} ms for 64x96")
+    said = f"{backend.runtime}, {1e3 * took:.1f} ms for 64x96"
+    if left:
+        said += f"; {len(left)} operators on whole frames run on the CPU: {', '.join(left[:3])}"
+    return Finding(name, OK, said)
 
 
 def _reinstall(package: str) -> str:

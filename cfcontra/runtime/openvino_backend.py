@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from cfcontra.onnx_content import read_metadata
 from cfcontra.runtime.exported import Arrays, ExportedBackend
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
+_HEAVY = {"Convolution", "Deconvolution", "FullyConnected", "MatMul"}
 
 
 class OpenVinoBackend(ExportedBackend):
@@ -66,10 +68,29 @@ class OpenVinoBackend(ExportedBackend):
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise InputError(f"{path}: OpenVINO cannot open it ({reason}).") from error
+        got = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if got != _HINTS[precision]:
+            raise InputError(
+                f"OpenVINO computes in {got} here, where {_HINTS[precision]} was asked for. Use "
+                "another --runtime."
+            )
+        self._compiled = compiled
         self._request = compiled.create_infer_request()
         self.device = "cpu"
         version = openvino.__version__.split("-")[0]
         self.runtime = f"openvino {version}" + (" bf16" if precision == "bf16" else "")
+
+    def describe(self) -> dict[str, Any]:
+        """Also `computes_in`: the types that its heavy operators take, as OpenVINO built them."""
+        kinds = Counter(
+            str(about["runtimePrecision"].value)
+            for about in (
+                node.get_rt_info() for node in self._compiled.get_runtime_model().get_ops()
+            )
+            if about["layerType"].value in _HEAVY
+        )
+        told = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common())
+        return {**super().describe(), "computes_in": told}
 
     def _infer(self, frames: NDArray[np.generic], names: Sequence[str]) -> Arrays:
         found = self._request.infer({"frames": frames}, share_inputs=True)

@@ -32,8 +32,8 @@ class TorchBackend(Backend):
         checkpoint: network and metadata.
         device: `auto`, `cpu` or `cuda[:N]`.
         threads: CPU threads, None for torch's default.
-        mode: `eager`; `compiled` by `torch.compile`, with CUDA graphs on a GPU; or `bf16`,
-            whose heavy operators compute in bfloat16.
+        mode: `eager`; `compiled` by `torch.compile`, with CUDA graphs on a GPU where they work,
+            see `compile_mode`; or `bf16`, whose heavy operators compute in bfloat16.
 
     Raises:
         InputError: a missing device, or no compiler to compile with.
@@ -162,8 +162,7 @@ class TorchBackend(Backend):
 
     def _compiled(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """Compiled now rather than at the first frame, so that what is missing shows here."""
-        mode = "reduce-overhead" if self._device.type == "cuda" else "default"
-        network = torch.compile(LogitsAndFeatures(self._model), mode=mode)
+        network = torch.compile(LogitsAndFeatures(self._model), mode=compile_mode(self._device))
         size = self.metadata.preprocessing.work_size
         images = torch.zeros(1, 3, *size, device=self._device)
         try:
@@ -205,6 +204,16 @@ class TorchBackend(Backend):
         full = F.interpolate(full, size=size, mode="bilinear", align_corners=False)
         probabilities: NDArray[np.float32] = full.softmax(dim=1).cpu().numpy()
         return probabilities
+
+
+def compile_mode(device: torch.device) -> str:
+    """What `torch.compile` is asked for: CUDA graphs on a GPU, from torch 2.14 on.
+
+    Before, only the thread that compiled could run them, and a server's is another
+    (pytorch/pytorch#123177).
+    """
+    graphs = device.type == "cuda" and torch.__version__ >= "2.14"
+    return "reduce-overhead" if graphs else "default"
 
 
 def letterbox(frames: Tensor, preprocessing: Preprocessing) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from cfcontra.metadata import ModelMetadata
 from cfcontra.models import build_model
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime import Backend, open_backend
-from cfcontra.runtime.torch_backend import letterbox
+from cfcontra.runtime.torch_backend import compile_mode, letterbox
 
 SUFFIXES = {"torch": ".pt", "onnxruntime": ".onnx", "openvino": ".onnx"}
 SPACES = ("cityscapes19", "camvid11")
@@ -229,6 +230,25 @@ def test_describe_names_runtime_and_device(backend: Backend) -> None:
     described = backend.describe()
     assert described["device"] == "cpu"
     assert described["runtime"].split()[0] in SUFFIXES
+    if described["runtime"].startswith("openvino"):
+        wanted = "bf16" if described["runtime"].endswith("bf16") else "f32"
+        assert re.fullmatch(rf"{wanted} \([1-9]\d*\)", described["computes_in"])
+
+
+@pytest.mark.parametrize(
+    ("device", "version", "mode"),
+    [
+        ("cpu", "2.14.1", "default"),
+        ("cuda", "2.14.0+cu130", "reduce-overhead"),
+        ("cuda", "2.13.1+cu130", "default"),
+        ("cuda", "2.9.0", "default"),
+    ],
+)
+def test_cuda_graphs_only_where_any_thread_may_run_them(
+    monkeypatch: pytest.MonkeyPatch, device: str, version: str, mode: str
+) -> None:
+    monkeypatch.setattr(torch, "__version__", torch.torch_version.TorchVersion(version))
+    assert compile_mode(torch.device(device)) == mode
 
 
 @pytest.mark.parametrize(

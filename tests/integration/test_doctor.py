@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
 import cfcontra.runtime
 from cfcontra.errors import MissingDependencyError
 from cfcontra.export import doctor
-from cfcontra.runtime import Backend, Prediction
+from cfcontra.runtime import Backend, Prediction, open_backend
 from cfcontra.runtime.onnx_backend import OnnxBackend
 
 
@@ -77,6 +80,69 @@ def test_packages_that_overwrite_each_other() -> None:
     (found,) = doctor.conflicts(installed)
     assert found.state == "broken" and found.fix.endswith("pip install opencv-python")
     assert doctor.conflicts({"opencv-python": "5", "onnxruntime": "1.31"}) == []
+
+
+def test_a_required_package_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else find(name)
+    )
+    assert doctor.main([]) == 3
+    captured = capsys.readouterr()
+    line = next(line for line in captured.out.splitlines() if line.startswith("broken"))
+    assert line.split()[1].startswith("onnxruntime") and line.endswith("not installed")
+    assert f"→ pip install {line.split()[1]}" in captured.out
+
+
+def test_torch_and_torchvision_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = ["numpy", "torch==2.14.1", "gdown>=4; extra == 'gdown'"]
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: needs)
+    (found,) = doctor.conflicts({"torch": "2.13.0", "torchvision": "0.29.1"})
+    assert found.state == "broken" and found.fix == "pip install --upgrade torch torchvision"
+    assert found.said == "torchvision 0.29.1 needs torch==2.14.1, and 2.13.0 is installed"
+    assert doctor.conflicts({"torch": "2.14.1+cu130", "torchvision": "0.29.1"}) == []
+
+
+@pytest.mark.parametrize(
+    ("installed", "said", "fix"),
+    [
+        (
+            "onnxruntime-gpu",
+            "onnxruntime-gpu is built for CUDA 12.9",
+            "pip install 'onnxruntime-gpu[cuda,cudnn]'",
+        ),
+        (
+            "tensorrt-cu12",
+            "tensorrt-cu12 is built for CUDA 12,",
+            "pip uninstall -y tensorrt tensorrt-cu12 && pip install tensorrt-cu13",
+        ),
+        ("tensorrt-cu13", "", ""),
+    ],
+)
+def test_cuda_versions_that_do_not_go_together(
+    monkeypatch: pytest.MonkeyPatch, installed: str, said: str, fix: str
+) -> None:
+    monkeypatch.setattr(onnxruntime, "cuda_version", "12.9", raising=False)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    found = doctor.conflicts({installed: "1"})
+    assert [(finding.name, finding.fix) for finding in found] == (
+        [("CUDA versions", fix)] if said else []
+    )
+    assert all(said in finding.said and "torch for 13.0" in finding.said for finding in found)
+
+
+def test_operators_that_a_gpu_leaves_to_the_cpu_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doctor.make_tiny(tmp_path)
+    path = tmp_path / "model.onnx"
+    opened = open_backend(path, "cpu", 1)  # all of its operators run on the CPU
+    monkeypatch.setattr(cfcontra.runtime, "open_backend", lambda *given: opened)
+    found = doctor._try("onnxruntime", "cuda", path, opened.predict)
+    assert found.state == "works" and "operators on whole frames run on the CPU: " in found.said
+    assert "run on the CPU" not in doctor._try("onnxruntime", "cpu", path, opened.predict).said
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
