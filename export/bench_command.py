@@ -134,7 +134,8 @@ def _positive(text: str) -> int:
 def _print(found: list[Timing], arguments: argparse.Namespace) -> None:
     threads = arguments.threads or "all"
     rounds = f"{arguments.repeats} rounds after {arguments.warm_up}, threads: {threads}"
-    _line(f"{rounds}; milliseconds per call; MiB on a GPU are the GPU's")
+    memory = "; MiB of the GPU" if any(t.device.startswith("cuda") for t in found) else ""
+    _line(f"{rounds}; milliseconds per call{memory}")
     names = [f"{timing.model} ({timing.precision})" for timing in found]
     runtimes = [f"{timing.runtime} on {timing.device}" for timing in found]
     left, right = max(map(len, (*names, "model"))), max(map(len, (*runtimes, "runtime")))

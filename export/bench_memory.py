@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 
 def peak_memory(
@@ -34,22 +38,27 @@ def peak_memory(
 def _run(
     model: Path, runtime: str, device: str, threads: int | None, shape: tuple[int, ...]
 ) -> float | None:
-    import torch
-
     from cfcontra.device import resolve_device
     from cfcontra.runtime import open_backend
 
+    # OpenVINO runs without torch, whose memory is not its own.
     where = None if runtime.startswith("openvino") else resolve_device(device)
-    free = 0
-    if where is not None and where.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(where)
+    before = _free(where)
     backend = open_backend(model, device, threads, runtime)
     frames = np.zeros(shape, np.uint8)
     for _ in range(2):
         backend.predict(frames)
-    if where is not None and where.type == "cuda":
-        return (free - torch.cuda.mem_get_info(where)[0]) / 2**20
-    return _own_peak()
+    after = _free(where)
+    return _own_peak() if before is None or after is None else (before - after) / 2**20
+
+
+def _free(device: torch.device | None) -> int | None:
+    """Bytes of a GPU's memory that nobody holds; None of anything else."""
+    if device is None or device.type != "cuda":
+        return None
+    import torch
+
+    return torch.cuda.mem_get_info(device)[0]
 
 
 def _own_peak() -> float | None:

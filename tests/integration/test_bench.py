@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,16 @@ def test_stages_add_up_to_a_call(folder: Path, name: str) -> None:
     assert [*found] == ["prepare", "network", "mask"]
     assert all(value > 0 for value in found.values())
     assert found["network"] > found["prepare"]
+
+
+def test_openvinos_memory_is_without_torch(folder: Path) -> None:
+    pytest.importorskip("openvino")
+    code = (
+        "import sys; from pathlib import Path; from cfcontra.export.bench_memory import _run; "
+        f"_run(Path({str(folder / 'model.onnx')!r}), 'openvino', 'auto', 1, (1, 48, 64, 3)); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_no_stages_where_a_profile_would_tell_launches(folder: Path) -> None:
