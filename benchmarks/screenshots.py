@@ -31,12 +31,17 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     arguments = parser.parse_args()
-    with _demo(arguments.models) as address, sync_playwright() as playwright:
+    take(arguments.models, arguments.output, arguments.chromium)
+
+
+def take(models: list[str], output: Path, chromium: str) -> None:
+    """Write the pictures of a demo of these models into a folder."""
+    with _demo(models) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=arguments.chromium, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
         page = _open(browser, address, _DESKTOP, "light")
-        _shoot(page, arguments.output / "demo-picture.jpg")
+        _shoot(page, output / "demo-picture.jpg")
         page.get_by_role("tab", name="Compare").click()
         page.wait_for_selector("cf-blend figure.differs")
         bright = page.inner_text("cf-blend .share")
@@ -46,7 +51,7 @@ def main() -> None:
             "bright => document.querySelector('cf-blend .share')?.innerText !== bright", arg=bright
         )
         page.wait_for_selector("cf-blend figure.differs")
-        _shoot(page, arguments.output / "demo-compare.jpg")
+        _shoot(page, output / "demo-compare.jpg")
         page.get_by_label("Model", exact=True).click()
         page.get_by_role("option").nth(1).click()
         page.get_by_role("tab", name="Video").click()
@@ -54,12 +59,12 @@ def main() -> None:
         page.wait_for_function("document.querySelector('cf-film video')?.readyState >= 3")
         page.evaluate("() => { document.querySelector('cf-film video').currentTime = 2 }")
         page.wait_for_timeout(1500)
-        _shoot(page, arguments.output / "demo-video.jpg")
+        _shoot(page, output / "demo-video.jpg")
         page.get_by_role("tab", name="Model card").click()
         page.wait_for_selector(".card h2")
-        _shoot(page, arguments.output / "demo-card.jpg")
+        _shoot(page, output / "demo-card.jpg")
         page = _open(browser, address, _PHONE, "dark")
-        _shoot(page, arguments.output / "demo-phone.jpg", whole=False)
+        _shoot(page, output / "demo-phone.jpg", whole=False)
         browser.close()
 
 

@@ -82,13 +82,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def running_site(folder: Path, **environment: str) -> Iterator[Site]:
     """Start `cfcontra-demo` on a free port; Ctrl-C must end it with 0 and empty its folder."""
     files = folder / "private"
-    models = [
-        f"{name}={_model(folder / f'{name}.pt', space, seed)}"
-        for seed, (name, space) in enumerate(
-            (("day", "camvid11"), ("dusk", "camvid11"), ("city", "cityscapes19"))
-        )
-    ]
-    arguments = [*models, "--port", "0", "--threads", "1", "--scratch", str(files)]
+    arguments = [*write_models(folder), "--port", "0", "--threads", "1", "--scratch", str(files)]
     call = f"import sys; from cfcontra.serve.cli import demo; sys.exit(demo({arguments!r}))"
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
@@ -107,6 +101,16 @@ def running_site(folder: Path, **environment: str) -> Iterator[Site]:
     assert process.wait(180) == 0
     assert [*files.glob("server-*")] == []
     assert "Traceback" not in (folder / "log").read_text()
+
+
+def write_models(folder: Path) -> list[str]:
+    """Three models, as the command line takes them."""
+    return [
+        f"{name}={_model(folder / f'{name}.pt', space, seed)}"
+        for seed, (name, space) in enumerate(
+            (("day", "camvid11"), ("dusk", "camvid11"), ("city", "cityscapes19"))
+        )
+    ]
 
 
 def _model(path: Path, space_name: str, seed: int) -> Path:
