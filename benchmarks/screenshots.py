@@ -44,13 +44,13 @@ def take(models: list[str], output: Path, chromium: str) -> None:
         _shoot(page, output / "demo-picture.jpg")
         page.get_by_role("tab", name="Compare").click()
         page.wait_for_selector("cf-blend figure.differs")
-        bright = page.inner_text("cf-blend .share")
+        bright = page.locator("cf-blend figure img").first.get_attribute("src")
         compare = page.get_by_role("tabpanel").filter(has_text="Models")
         compare.get_by_role("button", name="Dusk", exact=True).click()
         page.wait_for_function(
-            "bright => document.querySelector('cf-blend .share')?.innerText !== bright", arg=bright
+            "bright => (document.querySelector('cf-blend figure img')?.src ?? bright) !== bright",
+            arg=bright,
         )
-        page.wait_for_selector("cf-blend figure.differs")
         _shoot(page, output / "demo-compare.jpg")
         page.get_by_label("Model", exact=True).click()
         page.get_by_role("option").nth(1).click()
