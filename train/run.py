@@ -107,7 +107,7 @@ def _run(request: RunRequest) -> RunResult | None:
         recipe.seed,
         rare_classes,
     )
-    selection = None if target is None else _selection(module, target, device)
+    selection = None if target is None else _selection(module, target, val, device)
     trainer = fit(module, request, domains, target, val, selection, device, placement, done)
     if not trainer.is_global_zero:
         return None
@@ -164,16 +164,21 @@ def _balance(
 
 
 def _selection(
-    module: AdaptationModule, target: SegmentationDataset, device: torch.device
+    module: AdaptationModule,
+    target: SegmentationDataset,
+    val: SegmentationDataset | None,
+    device: torch.device,
 ) -> Selection | None:
     settings = module.stage.selection
     if settings.score == "auto":
-        settings = replace(settings, score="averaging" if module.stage.ema else "last")
+        settings = replace(settings, score="averaging" if module.stage.ema else "certainty")
+    if settings.score == "miou" and val is None:
+        raise InputError("--selection.score miou: needs labelled data to score on. Give --val.")
     if settings.score == "last" and not settings.log_all:
         return None
     preprocessing = module.metadata.preprocessing
     probe = TargetProbe(target, preprocessing, settings.frames, module.normalize, device)
-    return Selection(probe, settings, module.stage.steps)
+    return Selection(probe, settings, module.stage.steps, val)
 
 
 def _initial_checkpoint(request: RunRequest, label_space: LabelSpace) -> Checkpoint:

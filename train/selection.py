@@ -1,17 +1,24 @@
-"""Which of a run's networks is kept: by scores that need no label of the target."""
+"""Which of a run's networks is kept: by scores that need no label of the target, unless asked."""
 
 from __future__ import annotations
 
+import copy
 import logging
+import math
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from cfcontra.checkpoint import Checkpoint
+from cfcontra.datasets import SegmentationDataset
 from cfcontra.models import SegmentationModel
+from cfcontra.runtime.torch_backend import TorchBackend
 
 from .averaging import result_network
+from .evaluate import evaluate_backend
 from .module import AdaptationModule
 from .settings import SelectionSettings
 from .target_probe import SCORES, ScoreName, TargetProbe
@@ -29,10 +36,17 @@ class Selection(Callback):
         probe: the target frames it is scored on.
         settings: by which score, and how often.
         steps: of the run.
+        val: labelled data, looked at for the score `miou` alone.
     """
 
-    def __init__(self, probe: TargetProbe, settings: SelectionSettings, steps: int) -> None:
-        self._probe, self._settings, self._steps = probe, settings, steps
+    def __init__(
+        self,
+        probe: TargetProbe,
+        settings: SelectionSettings,
+        steps: int,
+        val: SegmentationDataset | None = None,
+    ) -> None:
+        self._probe, self._settings, self._steps, self._val = probe, settings, steps, val
         count = min(settings.candidates, steps)
         self._due = {round(steps * (number + 1) / count) for number in range(count)}
         self._best: dict[str, Any] | None = None
@@ -46,22 +60,41 @@ class Selection(Callback):
             return
         assert isinstance(pl_module, AdaptationModule)
         network = result_network(trainer, pl_module)
+        if (
+            self._settings.score == "averaging"
+            and step < self._steps
+            and _equal(network, pl_module.network)
+        ):
+            return  # the average has only begun, and agrees with the network whatever it is worth
         scores = self._score(network, pl_module)
         for logger in trainer.loggers:  # at once, not at the next step that is logged anyway
             logger.log_metrics({f"label_free/{k}": v for k, v in scores.items()}, step - 1)
         score = float(step) if self._settings.score == "last" else scores[self._settings.score]
         self.candidates[step] = score
-        if self._best is None or score >= self._best["score"]:
+        best = None if self._best is None else self._best["score"]
+        if best is None or math.isnan(best) or score >= best:
             self._best = {"step": step, "score": score, "state": _copied(network)}
 
     def _score(self, network: SegmentationModel, module: AdaptationModule) -> dict[str, float]:
         chosen = self._settings.score
         assert chosen != "auto", "decided by the run"
-        names: tuple[ScoreName, ...] = (chosen,) if chosen != "last" else ()
-        names = SCORES if self._settings.log_all else names
+        names: tuple[ScoreName, ...] = ()
+        if chosen != "last" and chosen != "miou":
+            names = (chosen,)
+        if self._settings.log_all:
+            names = SCORES
         other = module.network if network is not module.network else None
-        with module.looking(network), module.looking(other or network):
-            return self._probe.scores(network, names, other)
+        scores = {}
+        if names:
+            with module.looking(network), module.looking(other or network):
+                scores = self._probe.scores(network, names, other)
+        if chosen == "miou":
+            assert self._val is not None, "asked for by the run"
+            copied = Checkpoint(copy.deepcopy(network), module.metadata)  # a backend changes it
+            scores["miou"] = evaluate_backend(
+                TorchBackend(copied, str(module.device)), self._val
+            ).miou
+        return scores
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._best is None or self._best["step"] == max(self.candidates):
@@ -69,7 +102,7 @@ class Selection(Callback):
         assert isinstance(pl_module, AdaptationModule)
         pl_module.network.load_state_dict(self._best["state"])
         LOGGER.info(
-            "kept the network of step %d of %d by its %s on target frames",
+            "kept the network of step %d of %d by its %s",
             self._best["step"],
             self._steps,
             self._settings.score,
@@ -89,6 +122,11 @@ class Selection(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._best, self.candidates = state_dict["best"], state_dict["candidates"]
+
+
+def _equal(one: SegmentationModel, other: SegmentationModel) -> bool:
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
 
 
 def _copied(network: SegmentationModel) -> dict[str, Tensor]:

@@ -169,10 +169,17 @@ class ContrastSettings:
 
 @dataclass(frozen=True)
 class AdversarialSettings:
-    """Weight of AdvEnt's adversarial term, and the discriminator's learning rate."""
+    """Weights of AdvEnt's adversarial terms, and the discriminators' learning rate.
+
+    Attributes:
+        weight: of the term on the logits.
+        aux_weight: of the term on auxiliary logits, in networks that have them.
+        lr: of the discriminators.
+    """
 
     __pydantic_config__: ClassVar = STRICT
     weight: NonNegative = 0.001
+    aux_weight: NonNegative = 0.0002
     lr: Annotated[float, Field(gt=0)] = 1e-4
 
 
@@ -231,7 +238,8 @@ class SelectionSettings:
 
     Attributes:
         score: of `target_probe`; `last` keeps the last network whatever it scores; `auto` is
-            `averaging` where there is a weight average (`ema`), else `last`.
+            `averaging` where there is a weight average (`ema`), else `certainty`; `miou` looks at
+            the labels of `--val`, which nothing else does but for reporting.
         candidates: networks that are compared, evenly spaced over the steps.
         frames: target frames they are scored on.
         log_all: also log all other scores, for comparing them.
@@ -248,6 +256,7 @@ class SelectionSettings:
         "consistency",
         "mixing",
         "averaging",
+        "miou",
     ] = "auto"
     candidates: Positive = 8
     frames: Positive = 32

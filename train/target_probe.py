@@ -156,10 +156,12 @@ def _mirrored_and_relit(frames: Tensor) -> Tensor:
 
 
 def _class_vectors(network: SegmentationModel) -> Tensor:
-    """Weights `[C, D]` of the last layer that gives one channel a class."""
-    *_, last = (
+    """Weights `[C, D]` of the layers that give one channel a class; of the main logits alone."""
+    layers = [
         module
         for module in network.head.modules()
-        if isinstance(module, nn.Conv2d) and module.out_channels == network.out_classes
-    )
-    return F.normalize(last.weight.flatten(1), dim=1)
+        if isinstance(module, nn.Conv2d)
+        and module.out_channels == network.out_classes
+        and module.in_channels == network.feature_channels
+    ]
+    return F.normalize(torch.cat([layer.weight.flatten(1) for layer in layers], dim=1), dim=1)

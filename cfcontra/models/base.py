@@ -36,6 +36,7 @@ class SegmentationModel(nn.Module):
         out_classes: number of classes `C`.
         feature_channels: channels `D` of `ModelOutput.features`.
         output_stride: pixels of the input per logit, each way.
+        has_aux_logits: whether `ModelOutput.aux_logits` are there.
         encoder, decoder, head: the three parts; every parameter is in exactly one.
     """
 
@@ -44,6 +45,7 @@ class SegmentationModel(nn.Module):
     out_classes: int
     feature_channels: int
     output_stride: int
+    has_aux_logits: bool = False
     encoder: nn.Module
     decoder: nn.Module
     head: nn.Module

@@ -96,6 +96,8 @@ class DeepLabV2(SegmentationModel):
         layout: of the residual blocks, see `FrozenStages`.
     """
 
+    has_aux_logits = True
+
     def __init__(self, num_classes: int, layout: Layout = "torchvision") -> None:
         super().__init__()
         require_classes(num_classes)

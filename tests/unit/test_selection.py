@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,7 +116,34 @@ def test_by_default_the_average_is_held_against_the_network(place: Path) -> None
         for run in ("with", "without")
     ]
     assert records[0]["selection"]["score"] == "averaging"
-    assert "selection" not in records[1]
+    assert "1" not in records[0]["selection"]["candidates"]  # the average has only begun there
+    assert records[1]["selection"]["score"] == "certainty"
+
+
+def test_labels_choose_where_that_is_asked_for(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("--selection.score", "miou", "--selection.candidates", "2")
+    assert adapt("asked", *asked) == 2
+    assert "Give --val" in capsys.readouterr().err
+    assert adapt("asked", *asked, "--val", "folder:dusk") == 0
+    assert adapt("plain", "--selection.score", "last") == 0
+    record = load_checkpoint(place / "runs/asked/model.pt").metadata.training
+    candidates = record["selection"]["candidates"]
+    assert record["selection"]["score"] == "miou" and set(candidates) == {"3", "6"}
+    assert record["val"]["miou"] == pytest.approx(max(candidates.values()), abs=1e-4)
+    if record["selection"]["step"] == 6:  # looking has changed nothing
+        assert same(weights("asked"), weights("plain"))
+
+
+def test_a_score_that_is_no_number_is_never_kept_for_one(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter((math.nan, 0.2, math.nan))
+    monkeypatch.setattr(Selection, "_score", lambda *_: {"density": next(told)})
+    assert adapt("nan", "--selection.score", "density", "--selection.candidates", "3") == 0
+    record = load_checkpoint(place / "runs/nan/model.pt").metadata.training["selection"]
+    assert record["step"] == 4
 
 
 def test_looking_does_not_change_the_run_and_a_resumed_one_remembers(place: Path) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 
-from cfcontra.models import SegmentationModel, build_model
+from cfcontra.models import ModelOutput, SegmentationModel, build_model
 from cfcontra.train.class_mix import choose_classes, mix
 from cfcontra.train.discriminator import Discriminator
 from cfcontra.train.losses.entropy import entropy_loss, self_information
 from cfcontra.train.methods import Method, StepInput, build_method
+from cfcontra.train.methods.adversarial import Adversarial
 from cfcontra.train.methods.masking import patch_mask
 from cfcontra.train.pixel_sampling import sample_per_class
 from cfcontra.train.prototype_bank import PrototypeBank
 from cfcontra.train.recipe import Stage
 from cfcontra.train.settings import (
+    AdversarialSettings,
     ContrastSettings,
     MaskingSettings,
     MixingSettings,
@@ -125,6 +129,35 @@ def test_a_trained_discriminator_tells_the_domains_apart() -> None:
         last = float(loss.detach())
         first = first or last
     assert last < 0.3 * first
+
+
+def test_auxiliary_logits_have_a_discriminator_of_their_own() -> None:
+    """As in the multi-level AdvEnt; of networks without them there is none."""
+    _, method = method_of(method="advent")
+    assert method.terms[1].aux_discriminator is None
+    model = SimpleNamespace(out_classes=5, has_aux_logits=True)
+    settings = AdversarialSettings(weight=2.0, aux_weight=3.0)
+    term = Adversarial(cast(Any, model), settings)
+    assert term.aux_discriminator is not None
+    source, target = (
+        ModelOutput(
+            torch.randn(2, 5, 8, 9, generator=generator(i)),
+            torch.zeros(2, 1, 8, 9),
+            torch.randn(2, 5, 4, 5, generator=generator(i + 2)).requires_grad_(),
+        )
+        for i in range(2)
+    )
+    valid = torch.ones(2, 8, 9, dtype=torch.bool)
+    step = SimpleNamespace(source=source, target=target, valid=valid)
+    losses = term.losses(cast(Any, step))
+    assert target.aux_logits is not None
+    told = term.aux_discriminator(self_information(target.aux_logits))
+    expected = 3.0 * torch.nn.functional.softplus(told).mean()  # "source", which is 0, is wanted
+    assert torch.isclose(losses["adversarial_aux"], expected)
+    losses["discriminator_aux"].backward()
+    assert all(p.grad is not None for p in term.aux_discriminator.parameters())
+    assert all(p.grad is None for p in term.discriminator.parameters())
+    assert target.aux_logits.grad is None
 
 
 def test_the_discriminator_has_its_own_rate() -> None:

@@ -51,7 +51,7 @@ def build_method(
     """
     builders: dict[str, Callable[[], Term]] = {
         "entropy": lambda: Entropy(stage.entropy),
-        "adversarial": lambda: Adversarial(model.out_classes, stage.adversarial),
+        "adversarial": lambda: Adversarial(model, stage.adversarial),
         "contrast": lambda: Contrast(model, stage.contrast),
         "mixing": lambda: Mixing(stage.mixing),
         "masking": lambda: Masking(stage.masking),
