@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cfcontra.command import console, notes, set_up_logging
 from cfcontra.errors import CfcontraError, InputError, system_reason
 
-from .segment_effect import refuse_without_effect
+from .segment_effect import refuse_without_effect, settle_look
 from .segment_extras import JobExtras, SourceExtras, check_extras
 from .segment_model import STREAMS, ModelChoice, open_model
 from .segment_parser import parser
@@ -43,6 +43,8 @@ def run(argv: list[str]) -> None:
     from .video.job import plan
     from .video.outputs import parse_kinds, unfit_for_standard_output
 
+    kinds = () if arguments.write == "none" else parse_kinds(arguments.write)
+    settle_look(arguments, kinds)
     check_settings(arguments.opacity, arguments.batch, arguments.every)
     check_extras(arguments)
     find_encoder(arguments.codec)
@@ -50,7 +52,6 @@ def run(argv: list[str]) -> None:
         raise InputError("--resume and --overwrite: one goes on, the other starts over; choose.")
     if arguments.resume and "-" in arguments.sources:
         raise InputError("--resume: standard input cannot be read again.")
-    kinds = () if arguments.write == "none" else parse_kinds(arguments.write)
     options = _source_options(arguments)
     to_pipe = arguments.output == "-"
     if to_pipe and (reason := unfit_for_standard_output(kinds)) is not None:

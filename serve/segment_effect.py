@@ -12,6 +12,29 @@ if TYPE_CHECKING:
     from .video.job import Task
 
 
+_OPACITY, _CODEC = 0.5, "libx264"
+
+
+def settle_look(arguments: argparse.Namespace, kinds: Sequence[str]) -> None:
+    """Put the usual opacity and encoder where none were given.
+
+    Raises:
+        InputError: they were given, and nothing here is drawn or encoded with them.
+    """
+    drawn = bool({"overlay", "side-by-side"} & {*kinds})
+    drawn = drawn or arguments.preview is not None or arguments.show
+    encoded = bool({"overlay", "side-by-side", "mask"} & {*kinds}) and arguments.output != "-"
+    for option, value, has_effect, what in (
+        ("--opacity", arguments.opacity, drawn, "overlay is drawn"),
+        ("--codec", arguments.codec, encoded, "video is encoded"),
+    ):
+        if value is not None and not has_effect:
+            raise InputError(f"{option}: no {what} here. Leave it out, or --write overlay.")
+    if arguments.opacity is None:
+        arguments.opacity = _OPACITY
+    arguments.codec = arguments.codec or _CODEC
+
+
 def refuse_without_effect(
     arguments: argparse.Namespace, kinds: Sequence[str], tasks: Sequence[Task]
 ) -> None:

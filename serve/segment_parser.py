@@ -53,13 +53,11 @@ def _add_results(parser: Parser) -> None:
     group.add_argument(
         "--opacity",
         type=float,
-        default=0.5,
         metavar="SHARE",
         help="of the class colours, 0 to 1 (default: 0.5)",
     )
     group.add_argument(
         "--codec",
-        default="libx264",
         metavar="NAME",
         help="video encoder, e.g. libx265, libsvtav1, h264_nvenc (default: libx264)",
     )

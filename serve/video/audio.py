@@ -70,7 +70,12 @@ class AudioTrack:
 
         Where reading fails the sound ends, with a warning.
         """
+        lengths: dict[int, int] = {}
         for packet in self._demuxed(source, list(copied)):
+            if packet.duration:
+                lengths[packet.stream_index] = packet.duration
+            elif packet.stream_index in lengths:  # the last one where only starts are told
+                packet.duration = lengths[packet.stream_index]
             if packet.dts is None or packet.pts is None:
                 continue
             offset = round(self.start / packet.time_base)

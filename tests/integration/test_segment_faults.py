@@ -243,6 +243,9 @@ BAD: list[tuple[list[str], str]] = [
     (["drive.mp4", "--codec", "gif"], "MP4 cannot hold what it makes"),
     (["drive.mp4", "--opacity", "2"], "--opacity 2.0: give a number from 0 to 1"),
     (["drive.mp4", "--batch", "0"], "--batch 0: give 1 or more"),
+    (["drive.mp4", "--write", "png", "--codec", "libx265"], "--codec: no video is encoded here"),
+    (["drive.mp4", "--output", "-", "--codec", "libx265"], "--codec: no video is encoded here"),
+    (["drive.mp4", "--write", "mask", "--opacity", "1"], "--opacity: no overlay is drawn here"),
 ]
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -188,7 +189,8 @@ def standard_input(data: bytes) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("name", "audio"), [("drive.ts", "aac"), ("drive.mkv", "aac"), ("drive.mkv", None)]
+    ("name", "audio"),
+    [("drive.ts", "aac"), ("drive.mkv", "aac"), ("drive.mkv", "libopus"), ("drive.mkv", None)],
 )
 def test_a_stream_through_standard_input(
     place: Path, monkeypatch: pytest.MonkeyPatch, name: str, audio: str | None
@@ -205,7 +207,16 @@ def test_a_stream_through_standard_input(
         assert greys_of(piped) == greys_of(whole)
         assert sound_of(piped) == sound_of(whole)
         assert len(sound_of(piped)) > 30 or audio is None
+        assert abs(sound_length(piped) - sound_length(whole)) <= Fraction(1, 500)
     assert tree(place / "piped") == ["stdin-mask.mp4", "stdin-segmented.mp4"]
+
+
+def sound_length(path: Path) -> Fraction:
+    with av.open(str(path)) as container:
+        for stream in container.streams.audio:
+            assert stream.duration is not None and stream.time_base is not None
+            return stream.duration * stream.time_base
+    return Fraction(0)
 
 
 def test_ctrl_c_on_a_stream_with_sound_keeps_both_up_to_there(
