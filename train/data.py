@@ -79,7 +79,7 @@ class PairedDomains(Dataset[PairedBatch]):
         seed: int,
         rare_classes: RareClassSampler | None = None,
     ) -> None:
-        self._source, self._target = source, target
+        self.source, self.target = source, target
         self._settings, self._light, self._preprocessing = settings, light, preprocessing
         self._seed, self._rank, self._world_size = seed, 0, 1
         self._rare_classes = rare_classes
@@ -91,8 +91,8 @@ class PairedDomains(Dataset[PairedBatch]):
         return share
 
     def __getitem__(self, step: int) -> PairedBatch:
-        target = None if self._target is None else self._batch(self._target, _TARGET, step)
-        return PairedBatch(step, self._batch(self._source, _SOURCE, step), target)
+        target = None if self.target is None else self._batch(self.target, _TARGET, step)
+        return PairedBatch(step, self._batch(self.source, _SOURCE, step), target)
 
     def _batch(self, dataset: SegmentationDataset, domain: int, step: int) -> DomainBatch:
         images, labels, origins = [], [], []

@@ -56,10 +56,11 @@ def fit(
         callbacks.append(WeightAverage(decay=stage.ema))
     if selection is not None:
         callbacks.append(selection)
-    if val is not None and stage.val_every:
-        callbacks.append(Validation(val, stage.val_every))
-    if target is not None and stage.val_every:
-        callbacks.append(Panels(target, stage.val_every))
+    if every := stage.looked_at_every:
+        if val is not None:
+            callbacks.append(Validation(val, every, stage.val_frames))
+        shown = Panels(domains.source, every) if target is None else Panels(target, every)
+        callbacks.append(shown)
     if not request.quiet:
         callbacks.append(StepProgress(request.stage))
     precision = choose_precision(recipe.precision, device)

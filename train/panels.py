@@ -1,4 +1,4 @@
-"""What TensorBoard shows beside curves: target frames, and how alike the prototypes are."""
+"""What TensorBoard shows beside curves: frames, and how alike the prototypes are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cfcontra.visualize import colorize
 
 from .averaging import result_network
 from .confusion import draw_matrix
-from .data import usable_pixels
+from .data import labels_of, usable_pixels
 from .methods.contrast import Contrast
 from .module import AdaptationModule
 from .plain_frames import plain_frames
@@ -27,22 +27,24 @@ _FRAMES = 3
 
 
 class Panels(Callback):
-    """Draws now and then, into the TensorBoard log; changes nothing of the run.
+    """Draws now and then and at the end, into the TensorBoard log; changes nothing of the run.
 
     Args:
-        target: its labels, if it has any, are not looked at.
+        dataset: of a run that adapts, the target, opened without labels; else the source, whose
+            labels are shown beside the predictions.
         every: steps between drawings.
     """
 
-    def __init__(self, target: SegmentationDataset, every: int) -> None:
-        self._target, self._every = target, every
+    def __init__(self, dataset: SegmentationDataset, every: int) -> None:
+        self._dataset, self._every = dataset, every
         self._frames: tuple[Tensor, Tensor] | None = None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
     ) -> None:
         step = trainer.global_step
-        if step % self._every or not trainer.is_global_zero:
+        due = step % self._every == 0 or step == trainer.max_steps
+        if not due or not trainer.is_global_zero:
             return
         assert isinstance(pl_module, AdaptationModule)
         for logger in trainer.loggers:
@@ -50,7 +52,8 @@ class Panels(Callback):
                 self._draw(trainer, pl_module, logger.experiment, step)
 
     def _draw(self, trainer: Trainer, module: AdaptationModule, board: Any, step: int) -> None:
-        board.add_image("target", self._target_frames(trainer, module), step, dataformats="HWC")
+        name = "source" if self._dataset.labelled else "target"
+        board.add_image(name, self._rows(trainer, module), step, dataformats="HWC")
         for term in module.method.terms:
             if isinstance(term, Contrast):
                 classes = module.metadata.label_space.classes
@@ -61,20 +64,26 @@ class Panels(Callback):
                 board.add_scalar("bank_cosine_between_classes", between_classes(matrix), step)
 
     @torch.no_grad()
-    def _target_frames(self, trainer: Trainer, module: AdaptationModule) -> NDArray[np.uint8]:
-        """Rows of frame, prediction and, where the method has them, pseudo-labels."""
+    def _rows(self, trainer: Trainer, module: AdaptationModule) -> NDArray[np.uint8]:
+        """Rows of frame, prediction, and labels: a source's own, a target's pseudo-labels."""
+        labelled = self._dataset.labelled
         if self._frames is None:
             preprocessing = module.metadata.preprocessing
-            self._frames = plain_frames(self._target, preprocessing, _FRAMES, usable_pixels)
+            ids_of = labels_of if labelled else usable_pixels
+            self._frames = plain_frames(self._dataset, preprocessing, _FRAMES, ids_of)
         images, ids = self._frames
         values = images.to(module.device).float() / 255.0
         network = result_network(trainer, module)
         with module.looking(network):
             logits = network(module.normalize(values))
         found = [logits.argmax(dim=1)]
-        with module.looking(module.network):
-            labels = module.method.pseudo_labels(module.network, values, ids.to(module.device) == 0)
-        found += [part for _, part in sorted(labels.items())]
+        if labelled:
+            found.append(ids)
+        else:
+            usable = ids.to(module.device) == 0
+            with module.looking(module.network):
+                labels = module.method.pseudo_labels(module.network, values, usable)
+            found += [part for _, part in sorted(labels.items())]
         space = module.metadata.label_space
         rows = []
         for index, image in enumerate(images):

@@ -60,7 +60,9 @@ class Stage:
             are estimated from at the end (AdaBN); None keeps those gathered in training, from
             augmented frames, half of them the source's.
         val_every: steps between validations and between pictures in the TensorBoard log, 0
-            for a validation at the end only.
+            for a validation at the end only; None: an eighth of the steps.
+        val_frames: most frames of the validation data that are scored on the way, evenly
+            spread; 0 for all. At the end all are.
         checkpoint_every: steps between checkpoints that a stopped run goes on from.
     """
 
@@ -72,7 +74,8 @@ class Stage:
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target_warmup: Annotated[int, Field(ge=0)] = 0
     norm_target: Share | None = None
-    val_every: Annotated[int, Field(ge=0)] = 0
+    val_every: Annotated[int, Field(ge=0)] | None = None
+    val_frames: Annotated[int, Field(ge=0)] = 16
     checkpoint_every: Positive = 500
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     light: LightSettings = field(default_factory=LightSettings)
@@ -84,6 +87,11 @@ class Stage:
     mixing: MixingSettings = field(default_factory=MixingSettings)
     masking: MaskingSettings = field(default_factory=MaskingSettings)
     selection: SelectionSettings = field(default_factory=SelectionSettings)
+
+    @property
+    def looked_at_every(self) -> int:
+        """Steps between validations and between pictures, 0 for none."""
+        return -(-self.steps // 8) if self.val_every is None else self.val_every
 
 
 @dataclass(frozen=True)

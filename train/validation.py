@@ -11,6 +11,8 @@ from torch import Tensor
 
 from cfcontra.checkpoint import Checkpoint
 from cfcontra.datasets import Sample, SegmentationDataset
+from cfcontra.datasets.cache import CachedDataset
+from cfcontra.datasets.spec import SlicedDataset
 from cfcontra.label_space import IGNORE_INDEX
 from cfcontra.runtime.torch_backend import TorchBackend
 
@@ -29,11 +31,18 @@ class Validation(Callback):
     Where the method labels target frames, the labels it would give to some of these frames
     are held against the true ones: `pseudo_label_accuracy/CLASS`, the share of those labelled
     so that are of that class, and `pseudo_label_coverage/CLASS`, the share of that class's
-    pixels that are labelled at all.
+    pixels that are labelled at all. The mIoU is also the metric `val/miou` of the trainer.
+
+    Args:
+        dataset: with labels.
+        every: steps between scores; the last step is left out, the run's end scores it.
+        frames: most frames that are scored, evenly spread; 0 for all.
     """
 
-    def __init__(self, dataset: SegmentationDataset, every: int) -> None:
-        self._dataset, self._every = dataset, every
+    def __init__(self, dataset: SegmentationDataset, every: int, frames: int = 0) -> None:
+        if 0 < frames < len(dataset):
+            dataset = SlicedDataset(dataset, slice(0, None, -(-len(dataset) // frames)), "val")
+        self._dataset, self._every = CachedDataset(dataset), every
         self._frames: tuple[Tensor, Tensor] | None = None
 
     def on_train_batch_end(

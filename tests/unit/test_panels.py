@@ -11,13 +11,14 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cfcontra.checkpoint import load_checkpoint
+from cfcontra.datasets import open_dataset
 from cfcontra.models import build_model
 from cfcontra.train import cli
 from cfcontra.train.curves import read_curves
 from cfcontra.train.methods.contrast import Contrast
 from cfcontra.train.panels import between_classes, prototype_similarity
 from cfcontra.train.settings import ContrastSettings
-from cfcontra.train.validation import accuracy_and_coverage, label_counts
+from cfcontra.train.validation import Validation, accuracy_and_coverage, label_counts
 
 RECIPE = {
     "label_space": "camvid11",
@@ -45,6 +46,14 @@ def adapt(run: str, *more: str) -> int:
             *("--run", run, "--quiet", "--device", "cpu", "--no-report", *more),
         ]
     )
+
+
+def recorded(logs: Path) -> EventAccumulator:
+    return EventAccumulator(str(logs), size_guidance={"images": 0}).Reload()
+
+
+def images(logs: Path, tag: str) -> list[int]:
+    return [event.step for event in recorded(logs).Images(tag)]
 
 
 def test_accuracy_and_coverage_against_loops() -> None:
@@ -87,10 +96,12 @@ def test_prototype_similarity_against_a_loop() -> None:
     assert between_classes(found) == pytest.approx(np.mean(off))
 
 
-def test_looking_with_labels_and_drawing_leave_no_trace(place: Path) -> None:
-    """Weights to the bit, with teacher and dropout-like randomness switched on or not."""
+@pytest.mark.parametrize("ema", ["0.9", "0"])
+def test_looking_with_labels_and_drawing_leave_no_trace(place: Path, ema: str) -> None:
+    """Weights to the bit, with teacher and dropout-like randomness, weight average or none."""
     more = ("--masking.weight", "1", "--masking.patch", "8", "--style.name", "image-stats")
-    assert adapt("plain", *more) == 0
+    more += ("--ema", ema)
+    assert adapt("plain", *more, "--val_every", "0") == 0
     assert adapt("shown", *more, "--val", "folder:dusk", "--val_every", "2") == 0
     one, two = (
         load_checkpoint(place / "runs" / run / "model.pt").model.state_dict()
@@ -109,12 +120,38 @@ def test_looking_with_labels_and_drawing_leave_no_trace(place: Path) -> None:
     assert covered and min(covered) == 1.0
 
 
+def test_a_run_is_looked_at_without_being_asked_to(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An eighth of the steps apart: few validation frames, the mIoU in the bar, pictures."""
+    given = ("--recipe", "small.yaml", "--source", "folder:day", "--device", "cpu", "--no-report")
+    target = ("--target", "folder:dusk", "--val", "folder:dusk")
+    assert cli.adapt([*given, *target, "--run", "ad", "--steps", "17", "--val_frames", "3"]) == 0
+    bar = capsys.readouterr().err
+    curve = read_curves(place / "runs/ad/logs/metrics.csv")["val/miou"]
+    assert [step for step, _ in curve] == [2, 5, 8, 11, 14]
+    assert f"mIoU {100 * curve[-1][1]:.1f}" in bar
+    assert images(place / "runs/ad/logs", "target") == [3, 6, 9, 12, 15, 17]
+    assert images(place / "runs/ad/logs", "prototype_similarity") == [3, 6, 9, 12, 15, 17]
+    assert cli.train([*given, "--run", "src", "--quiet", "--train.steps", "3"]) == 0
+    assert images(place / "runs/src/logs", "source") == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("most", "scored"), [(2, [0, 3]), (3, [0, 2, 4]), (5, None), (0, None)])
+def test_validation_takes_frames_from_all_over_the_data(
+    place: Path, most: int, scored: list[int] | None
+) -> None:
+    dataset = open_dataset("folder:dusk")
+    kept = Validation(dataset, 1, most)._dataset
+    found = [Path(kept[index].origin).stem for index in range(len(kept))]
+    assert found == [f"{number:03d}" for number in scored or range(5)]
+
+
 def test_pictures_come_without_labels_too(place: Path, opened_files: list[str]) -> None:
     opened_files.clear()
     assert adapt("shown", "--val_every", "3") == 0
     assert not [path for path in opened_files if "dusk/labels" in path]
-    events = EventAccumulator(str(place / "runs/shown/logs"), size_guidance={"images": 0})
-    events.Reload()
+    events = recorded(place / "runs/shown/logs")
     assert set(events.Tags()["images"]) == {"target", "prototype_similarity"}
     assert [event.step for event in events.Images("target")] == [3, 6]
     picture = events.Images("target")[0]
