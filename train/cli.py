@@ -70,17 +70,21 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
     parser = Parser(
         stage,
         f"{what} Any recipe field can be set: --steps 500, --optimizer.lr 1e-3, "
-        "--data.work_size '[256, 512]'.",
+        "--data.work_size '[256, 512]'; --settings lists them all.",
+    )
+    needed = "--settings" not in argv
+    parser.add_argument(
+        "--settings", action="store_true", help="list all fields of the recipe, and do nothing"
     )
     parser.add_argument(
         "--recipe", default="default", help=f"one of {', '.join(recipe_names())}, or a YAML file"
     )
-    parser.add_argument("--source", required=True, metavar="SPEC", help="labelled source data")
+    parser.add_argument("--source", required=needed, metavar="SPEC", help="labelled source data")
     if stage == "adapt":
-        parser.add_argument("--target", required=True, metavar="SPEC", help="unlabelled target")
+        parser.add_argument("--target", required=needed, metavar="SPEC", help="unlabelled target")
         parser.add_argument("--init", type=Path, metavar="MODEL", help="model.pt to start from")
     parser.add_argument("--val", metavar="SPEC", help="labelled data, scored for reporting only")
-    parser.add_argument("--run", required=True, metavar="NAME", help="results go to runs/NAME")
+    parser.add_argument("--run", required=needed, metavar="NAME", help="results go to runs/NAME")
     parser.add_argument(
         "--resume", action="store_true", help="go on from the run's last checkpoint"
     )
@@ -98,8 +102,8 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
     parser.add_argument(
         "--strategy",
         default="ddp",
-        choices=["ddp", "ddp_find_unused_parameters_true"],
-        help="how several processes share a step (default: ddp)",
+        metavar="NAME",
+        help="how several processes share a step, one of Lightning's names for DDP (default: ddp)",
     )
     parser.add_overwrite()
     arguments, rest = parser.parse_known_args(argv)
@@ -113,6 +117,12 @@ def _run_stage(stage: StageName, argv: list[str]) -> None:
                 "Leave one of the two out."
             )
     recipe = load_recipe(arguments.recipe, stage, overrides)
+    if arguments.settings:
+        from .settings_help import as_text, settings_help
+
+        entries = settings_help(recipe, stage)
+        console.print(as_text(entries), markup=False, soft_wrap=True)
+        return
 
     from .processes import Processes
     from .request import RunRequest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,13 @@ from .methods.base import resize_labels
 from .prototype_bank import class_sums
 
 _SIDE, _PAD = 360, 16
-_SHAPES = {"source": "●", "target": "■", "source prototype": "★", "target prototype": "☆"}
+_SHAPES = {
+    "source": "●",
+    "target": "■",
+    "prototype": "★",
+    "source prototype": "★",
+    "target prototype": "☆",
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class ClassPoints:
     """Some vectors of classes, drawn alike.
 
     Attributes:
-        kind: one of `source`, `target`, `source prototype`, `target prototype`.
+        kind: one of `source`, `target`, `prototype`, `source prototype`, `target prototype`.
         vectors: `[P, D]`.
         classes: train id of each `[P]`.
     """
@@ -62,15 +69,42 @@ def principal_components(vectors: Tensor) -> tuple[Tensor, Tensor]:
     return mean, directions * directions.gather(1, largest).sign()
 
 
-def draw_feature_map(title: str, points: list[ClassPoints], space: LabelSpace) -> str:
-    """The points in the plane of their first two principal components, as SVG."""
-    mean, directions = principal_components(torch.cat([part.vectors for part in points]))
-    placed = [((part.vectors.double() - mean) @ directions.t()).numpy() for part in points]
-    everything = np.concatenate(placed)
-    low, reach = everything.min(0), np.ptp(everything, axis=0).clip(1e-9)
+@dataclass(frozen=True)
+class Plane:
+    """A plane in feature space and the window of it that is drawn.
+
+    Attributes:
+        mean: `[D]`, a point of the plane.
+        directions: `[2, D]`, of length 1 and at right angles.
+        low, reach: least coordinates `[2]` in the window, and its sides `[2]`.
+    """
+
+    mean: Tensor
+    directions: Tensor
+    low: NDArray[np.float64]
+    reach: NDArray[np.float64]
+
+    @classmethod
+    def through(cls, points: Sequence[ClassPoints]) -> Plane:
+        """The plane of the first two principal components of the points, and all of them in it."""
+        vectors = torch.cat([part.vectors for part in points])
+        mean, directions = principal_components(vectors)
+        placed = ((vectors.double() - mean) @ directions.t()).numpy()
+        return cls(mean, directions, placed.min(0), np.ptp(placed, axis=0).clip(1e-9))
+
+    def places(self, vectors: Tensor) -> NDArray[np.float64]:
+        """Where vectors `[P, D]` lie in the window, 0–1 `[P, 2]`."""
+        placed: NDArray[np.float64] = ((vectors.double() - self.mean) @ self.directions.t()).numpy()
+        return (placed - self.low) / self.reach
+
+
+def draw_feature_map(
+    title: str, points: Sequence[ClassPoints], plane: Plane, space: LabelSpace
+) -> str:
+    """The points in a plane, as SVG. Maps in the same plane are drawn to the same scale."""
     marks = []
-    for part, places in zip(points, placed, strict=True):
-        spots = _PAD + (places - low) / reach * (_SIDE - 2 * _PAD)
+    for part in points:
+        spots = _PAD + plane.places(part.vectors) * (_SIDE - 2 * _PAD)
         for (x, y), index in zip(spots, part.classes.tolist(), strict=True):
             marks.append(_mark(part.kind, float(x), float(y), index, space))
     shapes = ", ".join(f"{_SHAPES[part.kind]} {part.kind}" for part in points)
@@ -91,9 +125,9 @@ def _mark(kind: str, x: float, y: float, index: int, space: LabelSpace) -> str:
             f'<rect x="{x - 3.2:.1f}" y="{y - 3.2:.1f}" width="6.4" height="6.4" '
             f'fill="{color}" stroke="currentColor" stroke-width=".7">{name}</rect>'
         )
-    filled = color if kind == "source prototype" else "none"
+    filled, edge = ("none", color) if kind == "target prototype" else (color, "currentColor")
     return (
-        f'<path d="{_star(x, y)}" fill="{filled}" stroke="{color}" stroke-width="1.6">{name}</path>'
+        f'<path d="{_star(x, y)}" fill="{filled}" stroke="{edge}" stroke-width="1.6">{name}</path>'
     )
 
 

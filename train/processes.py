@@ -6,9 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
 
+from cfcontra.config import nearest_hint
 from cfcontra.errors import InputError
+
+STRATEGIES = (
+    "ddp",
+    "ddp_find_unused_parameters_false",
+    "ddp_find_unused_parameters_true",
+)
+"""Those of Lightning's strategies that a run works with."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +27,38 @@ class Processes:
     Attributes:
         devices: processes on this machine: one a GPU, or so many on the CPU.
         nodes: machines.
-        strategy: Lightning's name of a way that keeps the whole network in each process.
+        strategy: Lightning's name of a way that keeps the whole network in each process, one
+            of `STRATEGIES`.
+
+    Raises:
+        InputError: another strategy.
     """
 
     devices: int = 1
     nodes: int = 1
     strategy: str = "ddp"
+
+    def __post_init__(self) -> None:
+        if self.strategy in STRATEGIES:
+            return
+        known = StrategyRegistry.available_strategies()
+        if self.strategy not in known:
+            hint = nearest_hint(self.strategy, STRATEGIES)
+            raise InputError(
+                f"--strategy {self.strategy}: no such strategy.{hint} Known: "
+                f"{', '.join(STRATEGIES)}."
+            )
+        if self.strategy.startswith("ddp"):
+            reason = "its processes cannot hand weights, banks and teacher back; the commands "
+            reason += "start processes of their own, or run in those that SLURM or torchrun started"
+        else:
+            reason = "the prototype banks, the teacher and the weight average need the whole "
+            reason += "network in each process, which it takes apart or moves elsewhere"
+        raise InputError(
+            f"--strategy {self.strategy}: {reason}. Use {' or '.join(STRATEGIES)}; what saves "
+            "memory is --precision bf16, a smaller batch with --optimizer.accumulate, or a smaller "
+            "--data.work_size."
+        )
 
     def placement(self, device: torch.device, rests: bool) -> dict[str, Any]:
         """Lightning's arguments for it.
@@ -43,7 +78,7 @@ class Processes:
                 "Use fewer, or --device cpu."
             )
         if self.devices * self.nodes > 1:
-            resting = rests and self.strategy == "ddp"
+            resting = rests and self.strategy in STRATEGIES[:2]
             return {
                 "devices": self.devices,
                 "num_nodes": self.nodes,

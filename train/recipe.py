@@ -100,6 +100,7 @@ class Recipe:
 
     Attributes:
         label_space: built-in name or YAML file.
+        seed: of everything random.
         precision: `auto` takes bf16 where the device computes it natively, else fp32.
         train, adapt: the two stages.
     """

@@ -40,7 +40,8 @@ from .processes import process_rank
 from .recipe import Stage
 from .request import RunRequest, RunResult
 from .resuming import LAST, keep_earlier_log, read_progress
-from .run_report import RunData, note_banks, note_data, write_run_report
+from .run_features import note_banks
+from .run_report import RunData, note_data, write_run_report
 from .selection import Selection
 from .settings import DataSettings
 from .target_probe import TargetProbe

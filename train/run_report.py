@@ -7,35 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 import yaml
-from torch import Tensor
 
 from cfcontra.checkpoint import load_checkpoint
 from cfcontra.config import flatten, read_yaml
 from cfcontra.datasets import SegmentationDataset, open_dataset
 from cfcontra.errors import InputError
-from cfcontra.files import atomic_path, atomic_write_text
+from cfcontra.files import atomic_write_text
 from cfcontra.runtime import Backend
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from . import page
-from .data import labels_of, usable_pixels
 from .evaluate import evaluate_backend
 from .evaluate_command import percent
-from .feature_map import ClassPoints, class_means, draw_feature_map, labels_where
-from .methods.contrast import Contrast
-from .module import AdaptationModule
-from .plain_frames import plain_frames
-from .projection_head import ProjectionHead
 from .recipe import Recipe
 from .report import ReportDomain, ReportRun, write_report
-from .settings import ContrastSettings
+from .run_features import feature_maps, run_prototypes
 
 REPORT = "report.html"
-_DATA, _BANKS = "run.yaml", "banks.pt"
-_SHOWN, _MAPPED, _SHARED = 3, 12, 6  # frames: in pictures, in feature maps, for class shares
+_DATA = "run.yaml"
+_SHOWN, _SHARED = 3, 6  # frames: in pictures, for class shares
 
 
 @dataclass(frozen=True)
@@ -60,14 +51,6 @@ def note_data(folder: Path, data: RunData) -> None:
     atomic_write_text(folder / _DATA, yaml.safe_dump(data.__dict__, sort_keys=False))
 
 
-def note_banks(folder: Path, module: AdaptationModule) -> None:
-    """Keep a run's projection head and prototype banks, where it has them."""
-    for term in module.method.terms:
-        if isinstance(term, Contrast):
-            with atomic_path(folder / _BANKS) as temporary:
-                torch.save(term.state_dict(), temporary)
-
-
 def write_run_report(
     folder: Path, changed: dict[str, str], device: str = "auto", threads: int | None = None
 ) -> Path:
@@ -87,7 +70,8 @@ def write_run_report(
         raise InputError(f"{folder}: no finished run (it needs model.pt and {_DATA}).")
     data = RunData(**(read_yaml(folder / _DATA) | changed))
     recipe = read_yaml(folder / "recipe.yaml")
-    after = TorchBackend(load_checkpoint(folder / "model.pt"), device, threads)
+    trained = load_checkpoint(folder / "model.pt")
+    after = TorchBackend(trained, device, threads)
     training = after.metadata.training
     before = None
     if data.init is not None:
@@ -107,8 +91,9 @@ def write_run_report(
     elif target is not None:
         parts.append(_share_table(before, after, target))
     if target is not None:
-        maps = _feature_maps(folder, recipe, before, after, source, target)
-        parts.append(f'<h2>Class features</h2><div class="curves">{maps}</div>')
+        prototypes = run_prototypes(folder, recipe, trained)
+        parts.append("<h2>Class features</h2>")
+        parts.append(feature_maps(prototypes, before, after, source, target))
     parts.append("<h2>Settings that differ from the defaults</h2>")
     parts.append(_settings(recipe, training.get("stage", "")))
     path = folder / REPORT
@@ -187,70 +172,3 @@ def _shares(backend: Backend, dataset: SegmentationDataset) -> list[tuple[str, s
     shares = pixels / pixels.sum()
     count = backend.metadata.label_space.num_classes
     return [(percent(shares[i], 2), percent(means[i])) for i in range(count)]
-
-
-def _feature_maps(
-    folder: Path,
-    recipe: dict[str, Any],
-    before: TorchBackend | None,
-    after: TorchBackend,
-    source: SegmentationDataset,
-    target: SegmentationDataset,
-) -> str:
-    space, preprocessing = after.metadata.label_space, after.metadata.preprocessing
-    frames = {
-        "source": plain_frames(source, preprocessing, _MAPPED, labels_of),
-        "target": plain_frames(target, preprocessing, _MAPPED, usable_pixels),
-    }
-    maps = []
-    for title, backend in (("before", before), ("after", after)):
-        if backend is not None:
-            points = _points(backend, frames, None)
-            maps.append(draw_feature_map(f"{title}: features", points, space))
-    if (folder / _BANKS).is_file():
-        settings = ContrastSettings(**recipe["adapt"]["contrast"])
-        state = torch.load(folder / _BANKS, map_location="cpu", weights_only=True)
-        head = ProjectionHead(
-            after.network.feature_channels, settings.head, settings.dimension
-        ).eval()
-        head.load_state_dict(
-            {k.removeprefix("head."): v for k, v in state.items() if k.startswith("head.")}
-        )
-        points = _points(after, frames, head)
-        for domain in ("source", "target"):
-            seen = state[f"{domain}_bank.seen"]
-            points.append(
-                ClassPoints(
-                    f"{domain} prototype",
-                    state[f"{domain}_bank.prototypes"][seen],
-                    seen.nonzero()[:, 0],
-                )
-            )
-        maps.append(draw_feature_map("after: projected, with the banks", points, space))
-    return "".join(maps)
-
-
-@torch.inference_mode()
-def _points(
-    backend: TorchBackend, frames: dict[str, tuple[Tensor, Tensor]], head: ProjectionHead | None
-) -> list[ClassPoints]:
-    space = backend.metadata.label_space
-    points = []
-    for domain, (images, ids) in frames.items():
-        features, predicted = [], []
-        for part in torch.split(images, 4):
-            output = backend.forward(part)
-            features.append(output.features if head is None else _projected(head, output.features))
-            classes = output.logits.argmax(dim=1, keepdim=True).float()
-            predicted.append(F.interpolate(classes, size=ids.shape[1:], mode="nearest").long())
-        labels = ids.long()
-        if domain == "target":
-            labels = labels_where(labels, torch.cat(predicted)[:, 0])
-        points.append(class_means(domain, torch.cat(features), labels, space.num_classes))
-    return points
-
-
-def _projected(head: ProjectionHead, features: Tensor) -> Tensor:
-    rows: Tensor = head(features)
-    count, _, height, width = features.shape
-    return rows.view(count, height, width, -1).permute(0, 3, 1, 2)

@@ -75,7 +75,12 @@ class OptimizerSettings:
     """Optimiser and its polynomial schedule `lr · (1 − step/horizon)^power`.
 
     Attributes:
+        name: the optimiser.
+        lr: learning rate of the encoder, at its highest.
         head_lr_factor: factor on the rate of decoder, classifier and projection head.
+        momentum: of `sgd`.
+        weight_decay: of every weight.
+        power: of the schedule.
         warmup: steps of linear warm-up.
         horizon: step at which the rate would reach zero; None: the last step.
         clip: largest gradient norm, 0 for no limit.
@@ -100,6 +105,7 @@ class StyleSettings:
     """Coarse alignment: source frames take on the look of target frames.
 
     Attributes:
+        name: how frames are restyled.
         share: share of the source frames that are restyled; the rest keeps the source
             domain in the training.
         beta: half the side of the square of frequencies that `fourier` takes from the
@@ -118,7 +124,12 @@ class StyleSettings:
 
 @dataclass(frozen=True)
 class EntropySettings:
-    """Weights of the entropy term on target predictions (MinEnt)."""
+    """The entropy term on target predictions (MinEnt).
+
+    Attributes:
+        weight: of the term.
+        aux_weight: of the same on the auxiliary classifier's predictions.
+    """
 
     __pydantic_config__: ClassVar = STRICT
     weight: NonNegative = 0.001
@@ -130,8 +141,8 @@ class ContrastSettings:
     """Fine alignment: contrast of pixel features against the prototype banks.
 
     Attributes:
-        source_to_source … source_to_target: weights of the four terms, named
-            features → bank.
+        source_to_source, target_to_target, target_to_source, source_to_target: weight of
+            the term, named features to bank.
         temperature: τ of the softmax over prototypes.
         momentum: share of the old prototype kept at each update.
         head: projection head between features and prototypes.
@@ -141,6 +152,8 @@ class ContrastSettings:
         pseudo_labels: `margin` takes the nearest source prototype where it leads the second
             by `margin`; `confidence` the classifier's class where its probability reaches
             `threshold`; `teacher` the same of the teacher.
+        margin: lead in cosine that a pseudo-label by `margin` needs.
+        threshold: probability that a pseudo-label by `confidence` or `teacher` needs.
         balance: weigh pixels so that each class present counts the same.
         pixels_per_class: most random pixels of each class that are contrasted, 0 for all.
         stride: pixels of the input per contrasted feature; features that lie closer are
@@ -221,7 +234,8 @@ class MaskingSettings:
         weight: of the term; 0 leaves it out.
         patch: side of the hidden squares in pixels.
         share: share of the patches that are hidden.
-        jitter, blur: as in mixing.
+        jitter: strength of random brightness, contrast and saturation, 0–1.
+        blur: share of frames that are blurred.
     """
 
     __pydantic_config__: ClassVar = STRICT

@@ -98,7 +98,10 @@ def open_spec(request: Request) -> VideoDataset:
         InputError: labels are wanted, or anything `VideoDataset` refuses.
     """
     if request.labelled:
-        raise InputError(f"{request.spec}: video has no labels; it can only be a target.")
+        raise InputError(
+            f"{request.spec}: video has no labels. Use it as a target, or see what a model makes "
+            "of it with cfcontra-eval --unlabelled."
+        )
     ignore: Region | None = None
     if text := request.text("ignore", ""):
         try:

@@ -108,7 +108,8 @@ class Backend(ABC):
         """
         raise InputError(
             f"{self.runtime}: this file gives masks, no probabilities that could be averaged. "
-            "Use the model.pt that it was exported from."
+            "Use the model.pt that it was exported from, or export it with --outputs "
+            "mask,confidence,probabilities."
         )
 
     def stages(self, frames: NDArray[np.uint8]) -> dict[str, float]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cfcontra.checkpoint import load_checkpoint
 from cfcontra.train import cli
 
 RECIPE = {
@@ -45,8 +47,21 @@ def test_without_labels_of_the_target_none_is_opened(place: Path, opened_files: 
     page = read("one")
     assert "http://" not in page and "https://" not in page
     assert "before: mean confidence" in page and "target: folder:dusk" in page
-    assert page.count("<svg") >= 3 and "source prototype" in page
+    maps = re.findall(r'<svg[^>]*aria-label="(?:before|after)".*?</svg>', page)
+    stars = [re.findall(r'<path d="([^"]*)"', drawn) for drawn in maps]
+    assert len(maps) == 2 and stars[0] and stars[0] == stars[1]  # the banks, in one plane
+    assert "with its banks" in page and "source prototype" in page and "target prototype" in page
     assert "adapt.ema" in page and "train.steps" not in page
+
+
+@pytest.mark.parametrize("method", ["minent", "source-only"])
+def test_without_banks_the_prototypes_are_those_of_the_model_file(place: Path, method: str) -> None:
+    assert adapt("plain", "--init", "first.pt", "--method", method) == 0
+    kept = load_checkpoint(place / "runs/plain/model.pt").known_prototypes()
+    page = read("plain")
+    maps = re.findall(r'<svg[^>]*aria-label="(?:before|after)".*?</svg>', page)
+    assert kept is not None and [drawn.count("<path") for drawn in maps] == [len(kept)] * 2
+    assert "class prototypes of the model file" in page and "★ prototype" in page
 
 
 def test_with_validation_labels_classes_are_compared(place: Path) -> None:

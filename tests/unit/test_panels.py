@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from cfcontra.checkpoint import load_checkpoint
 from cfcontra.datasets import open_dataset
+from cfcontra.label_space import LABEL_SPACES
 from cfcontra.models import build_model
 from cfcontra.train import cli
 from cfcontra.train.curves import read_curves
@@ -141,7 +142,7 @@ def test_a_run_is_looked_at_without_being_asked_to(
 def test_validation_takes_frames_from_all_over_the_data(
     place: Path, most: int, scored: list[int] | None
 ) -> None:
-    dataset = open_dataset("folder:dusk")
+    dataset = open_dataset("folder:dusk", LABEL_SPACES["camvid11"])
     kept = Validation(dataset, 1, most)._dataset
     found = [Path(kept[index].origin).stem for index in range(len(kept))]
     assert found == [f"{number:03d}" for number in scored or range(5)]
