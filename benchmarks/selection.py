@@ -1,9 +1,10 @@
 """How well label-free scores rank a run's networks: their rank correlation with true mIoU.
 
-    cfcontra-adapt … --val SPEC --val_every 100 --selection.log_all true --run one
+    cfcontra-adapt … --val SPEC --val_every 100 --val_frames 0 --selection.log_all true --run one
     python benchmarks/selection.py runs/one runs/two …
 
-Every run must have been scored with labels (`--val_every`) at the steps of its candidates.
+Every run must have been scored with labels (`--val_every`), all of them (`--val_frames 0`), at
+the steps of its candidates.
 Prints, for each score: Spearman's rank correlation with mIoU over the candidates of a run
 (mean over the runs) and over those of all runs together; and what the target loses or gains
 by taking the network that scores best instead of the last (mean over the runs), beside the

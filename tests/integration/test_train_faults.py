@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import urllib.error
@@ -14,10 +15,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import loggers
 from lightning.pytorch.loggers import CSVLogger
 
 from cfcontra.models.light import LightSegmenter
 from cfcontra.train import cli
+from cfcontra.train.loggers import SERVICES, build_loggers
 from cfcontra.train.resuming import LAST
 
 RECIPE = {
@@ -182,6 +185,40 @@ def test_after_a_full_disk_the_run_goes_on_from_the_checkpoint_before(
         for run in ("whole", "ad")
     )
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_lightning_takes_what_a_service_is_set_up_with(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning's own signature, with the package or without it."""
+    signature = inspect.signature(getattr(loggers, SERVICES[name]))
+    kept: list[CSVLogger] = []
+
+    def service(**given: str) -> CSVLogger:
+        bound = signature.bind(**given)
+        assert {*bound.arguments.get("kwargs", {})} <= {"name"}  # Comet's, which hands it on
+        kept.append(CSVLogger(tmp_path, name="", version="service"))
+        return kept[-1]
+
+    monkeypatch.setattr(loggers, SERVICES[name], service)
+    *_, built = build_loggers(tmp_path / "ad", [name], {"steps": 3})
+    assert kept == [built]
+
+
+@pytest.mark.parametrize("name", ["mlflow", "wandb"])  # Comet asks for a key
+def test_a_service_logs_without_a_network(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(name, reason=f"{name} is not installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
+    before = {*tmp_path.rglob("*")}
+    *_, built = build_loggers(tmp_path / "ad", [name], {"steps": 3})
+    built.log_metrics({"loss/total": 1.5}, 2)
+    built.finalize("success")
+    assert {*tmp_path.rglob("*")} - before
 
 
 def test_a_tracking_service_gets_the_figures(
