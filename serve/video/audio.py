@@ -24,6 +24,8 @@ class AudioTrack:
         start: seconds to subtract from its timestamps.
         timeout: seconds to open it in, and for each read; None for as long as it takes.
         complete: called before it is opened.
+        last_lengths: seconds that the last packet of a stream takes, where the file tells no
+            packet's length; those of others follow from when the next one begins.
     """
 
     name: str
@@ -31,6 +33,7 @@ class AudioTrack:
     start: Fraction
     timeout: tuple[float, float] | None = None
     complete: Callable[[], None] = lambda: None
+    last_lengths: dict[int, Fraction] = field(default_factory=dict)
 
     def open(self) -> av.container.InputContainer | None:
         """The container; None, with a warning, where it cannot be read any more.
@@ -70,12 +73,9 @@ class AudioTrack:
 
         Where reading fails the sound ends, with a warning.
         """
-        lengths: dict[int, int] = {}
         for packet in self._demuxed(source, list(copied)):
-            if packet.duration:
-                lengths[packet.stream_index] = packet.duration
-            elif packet.stream_index in lengths:  # the last one where only starts are told
-                packet.duration = lengths[packet.stream_index]
+            if not packet.duration and packet.stream_index in self.last_lengths:
+                packet.duration = round(self.last_lengths[packet.stream_index] / packet.time_base)
             if packet.dts is None or packet.pts is None:
                 continue
             offset = round(self.start / packet.time_base)

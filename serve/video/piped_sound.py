@@ -35,6 +35,7 @@ class PipedSound:
         self._path = Path()
         self._file: av.container.OutputContainer | None = None
         self._kept: dict[int, av.stream.Stream] = {}
+        self._lengths: dict[int, Fraction] = {}
 
     def keep(self, folder: Path, start: Fraction) -> AudioTrack:
         """Let the sound be kept.
@@ -58,7 +59,13 @@ class PipedSound:
                 for packet in self._waiting:
                     self._write(packet)
                 self._waiting = None
-        return AudioTrack(self._name, f"file:{self._path}", start + _LATER, complete=self.close)
+        return AudioTrack(
+            self._name,
+            f"file:{self._path}",
+            start + _LATER,
+            complete=self.close,
+            last_lengths=self._lengths,
+        )
 
     def begin(self) -> None:
         """The pictures begin to pass; what nobody has asked for by now is not wanted."""
@@ -83,6 +90,8 @@ class PipedSound:
         packet.pts += round(_LATER / packet.time_base)
         packet.dts += round(_LATER / packet.time_base)
         packet.stream = self._kept[packet.stream_index]
+        if packet.duration:
+            self._lengths[packet.stream_index] = packet.duration * packet.time_base
         try:
             with refusals(self._path):
                 self._file.mux(packet)
