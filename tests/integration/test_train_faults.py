@@ -214,6 +214,7 @@ def test_a_service_logs_without_a_network(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     before = {*tmp_path.rglob("*")}
     *_, built = build_loggers(tmp_path / "ad", [name], {"steps": 3})
     built.log_metrics({"loss/total": 1.5}, 2)
