@@ -19,8 +19,8 @@ from cfcontra.errors import InputError
 
 T = TypeVar("T")
 
-STRICT = ConfigDict(extra="forbid")
-"""Give a dataclass `__pydantic_config__ = STRICT` to make unknown keys errors."""
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""Give a dataclass `__pydantic_config__ = STRICT`: unknown keys, inf and nan are errors."""
 
 
 def nearest_hint(name: str, known: Iterable[str]) -> str:

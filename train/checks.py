@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
 
 from cfcontra.datasets import SegmentationDataset
 from cfcontra.errors import InputError
@@ -65,4 +69,14 @@ def check_data(settings: DataSettings, domains: dict[str, SegmentationDataset | 
                 "frames of the %s are %dx%d, smaller than the working size %dx%d: they are "
                 "enlarged. A smaller data.work_size costs less.",
                 *(name, found[0], found[1], height, width),
+            )
+
+
+def require_finite(state: Mapping[str, Tensor], when: str) -> None:
+    """Raise an `InputError` where a weight, a buffer or the like is NaN or infinite."""
+    for name, value in state.items():
+        if not bool(torch.isfinite(value).all()):
+            raise InputError(
+                f"{name} is not finite {when}: the training has exploded, and this is not saved. "
+                "Lower the learning rate or the loss weights."
             )

@@ -13,6 +13,7 @@ from torch import Tensor
 from cfcontra.datasets import SegmentationDataset
 
 _LOG = logging.getLogger(__name__)
+_SEARCHED = 500
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,34 @@ class ClassStatistics:
 
 
 def count_classes(source: SegmentationDataset, most: int) -> ClassStatistics:
-    """Count over up to `most` frames, spread evenly; classes that none shows are named."""
-    frames = np.linspace(0, len(source) - 1, min(len(source), most)).round().astype(np.int64)
-    counts = np.zeros((len(frames), source.label_space.num_classes), dtype=np.int64)
-    for row, index in enumerate(frames):
-        label = source[int(index)].label
-        assert label is not None, "a source data set is opened with labels"
-        counts[row] = np.bincount(label.ravel(), minlength=256)[: counts.shape[1]]
-    missing = np.flatnonzero(counts.sum(axis=0) == 0)
-    if len(missing):
-        names = ", ".join(source.label_space.classes[index] for index in missing)
-        _LOG.warning("no pixel of %s in %d frames of the source", names, len(frames))
+    """Count over up to `most` frames, spread evenly.
+
+    Classes that none shows are looked for in up to `_SEARCHED` more, and named if not found.
+    """
+    frames = _spread(np.arange(len(source)), most)
+    counts = np.stack([_count(source, int(index)) for index in frames])
+    missing, looked_at = counts.sum(axis=0) == 0, len(frames)
+    for index in _spread(np.setdiff1d(np.arange(len(source)), frames), _SEARCHED):
+        if not missing.any():
+            break
+        missing &= _count(source, int(index)) == 0
+        looked_at += 1
+    if missing.any():
+        names = ", ".join(source.label_space.classes[i] for i in np.flatnonzero(missing))
+        seen = f"{looked_at} sampled of" if looked_at < len(source) else "any of"
+        _LOG.warning("no pixel of %s in %s the source's %d frames", names, seen, len(source))
     return ClassStatistics(frames, counts)
+
+
+def _spread(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    places = np.linspace(0, len(indices) - 1, min(len(indices), most)).round().astype(np.int64)
+    return indices[places]
+
+
+def _count(source: SegmentationDataset, index: int) -> NDArray[np.int64]:
+    label = source[index].label
+    assert label is not None, "a source data set is opened with labels"
+    return np.bincount(label.ravel(), minlength=256)[: source.label_space.num_classes]
 
 
 def class_weights(statistics: ClassStatistics, exponent: float) -> Tensor:

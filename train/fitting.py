@@ -11,6 +11,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 
 from cfcontra.datasets import SegmentationDataset
+from cfcontra.errors import InputError
+from cfcontra.files import describe_os_error
 
 from .averaging import WeightAverage
 from .data import PairedDomains, PairedLoading, loader_workers
@@ -46,6 +48,7 @@ def fit(
 
     Raises:
         KeyboardInterrupt: stopped by the user; the last checkpoint stays.
+        InputError: a loss or a weight that is not finite, or a disk that is full.
     """
     recipe, stage = request.recipe, module.stage
     callbacks: list[Callback] = [
@@ -91,12 +94,18 @@ def fit(
         )
         workers = loader_workers(recipe.data.workers, device)
         batches = stage.steps * stage.optimizer.accumulate
-        trainer.fit(
-            module,
-            datamodule=PairedLoading(domains, done, batches, workers),
-            ckpt_path=request.folder / LAST if request.resume else None,
-            weights_only=True,
-        )
+        try:
+            trainer.fit(
+                module,
+                datamodule=PairedLoading(domains, done, batches, workers),
+                ckpt_path=request.folder / LAST if request.resume else None,
+                weights_only=True,
+            )
+        except OSError as error:
+            if error.errno is None or error.filename is not None:
+                raise
+            # The loggers' writers say no name.
+            raise InputError(describe_os_error(error, request.folder / "logs")) from error
     if trainer.interrupted:
         raise KeyboardInterrupt
     return trainer

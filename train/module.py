@@ -99,7 +99,7 @@ class AdaptationModule(LightningModule):
         losses = self.method.losses(self.network, inputs, step)
         total = torch.stack([*losses.values()]).sum()
         if not bool(torch.isfinite(total)):
-            raise InputError(_not_finite(batch.number, losses, batch))
+            raise InputError(_not_finite(step, losses, batch))
         size = len(batch.source.images)
         self.log("loss/total", total.detach(), prog_bar=True, batch_size=size)
         detached = {f"loss/{name}": value.detach() for name, value in losses.items()}
@@ -143,11 +143,11 @@ class AdaptationModule(LightningModule):
         return 0.0 if scaler is None else float(scaler.get_scale())
 
 
-def _not_finite(number: int, losses: dict[str, Tensor], batch: PairedBatch) -> str:
+def _not_finite(step: int, losses: dict[str, Tensor], batch: PairedBatch) -> str:
     named = [name for name, value in losses.items() if not bool(torch.isfinite(value))]
     domains: list[DomainBatch] = [batch.source, *([batch.target] if batch.target else [])]
     origins = [origin for domain in domains for origin in domain.origins]
     return (
-        f"Batch {number}: the loss is not finite ({', '.join(named)}). "
+        f"Step {step} (batch {batch.number}): the loss is not finite ({', '.join(named)}). "
         f"Frames: {', '.join(origins)}. Lower the learning rate or the loss weights."
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from cfcontra.label_space import LABEL_SPACES, get_label_space
 from cfcontra.metrics import Scores
 
 from .processes import Processes
@@ -61,7 +62,13 @@ class RunRequest:
             "init": None if self.init is None else str(self.init),
             "processes": self.processes.devices * self.processes.nodes,
             "recipe": self.recipe.to_dict(),
+            **self._own_label_space(),
         }
+
+    def _own_label_space(self) -> dict[str, Any]:
+        """What stands in a label space's file, which may change under the same name."""
+        name = self.recipe.label_space
+        return {} if name in LABEL_SPACES else {"label_space": get_label_space(name).to_dict()}
 
 
 @dataclass(frozen=True)

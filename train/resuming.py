@@ -12,12 +12,14 @@ from lightning.pytorch.callbacks import Callback
 
 from cfcontra.config import flatten
 from cfcontra.errors import InputError
-from cfcontra.files import atomic_path
+from cfcontra.files import atomic_path, refusals
 
+from .checks import require_finite
 from .data import PairedBatch
 
 RUN_KEY = "cfcontra"
 LAST = Path("checkpoints") / "last.ckpt"
+UNTRIED = LAST.with_name("untried.ckpt")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -29,14 +31,26 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         place = Path(path)
         place.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(place) as temporary:
-            torch.save(checkpoint, temporary)
+            try:
+                # Opened here, so that a full disk's half of a file is closed before it is removed:
+                # until then its space is not free, and the logs could not be ended.
+                with temporary.open("wb") as stream:
+                    torch.save(checkpoint, stream)
+            except RuntimeError as error:  # torch reports a full disk in its own words
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from error
+                raise InputError(
+                    f"{place}: cannot be written ({str(error).splitlines()[0]}). Is the disk full?"
+                ) from error
 
 
 class Checkpoints(Callback):
     """Saves everything before a batch whose number divides evenly.
 
     At that moment the step before is complete: optimiser, schedule, averages, banks and
-    teacher have moved, and no loss of the next batch exists.
+    teacher have moved, and no loss of the next batch exists. So the checkpoint is untried, and
+    takes the last one's place only when the step from it is complete, in all processes, with
+    finite losses: a run that explodes leaves the last good one.
 
     Args:
         folder: of the run.
@@ -45,16 +59,39 @@ class Checkpoints(Callback):
     """
 
     def __init__(self, folder: Path, every: int, about: dict[str, Any]) -> None:
-        self._path, self._every, self._about = folder / LAST, every, about
-        self._begun = False
+        self._last, self._untried = folder / LAST, folder / UNTRIED
+        self._every, self._about = every, about
+        self._begun = self._saved = False
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: PairedBatch, batch_idx: int
     ) -> None:
         step, rest = divmod(batch.number, trainer.accumulate_grad_batches)
         if self._begun and rest == 0 and step % self._every == 0:
-            trainer.save_checkpoint(self._path)
+            require_finite(pl_module.state_dict(), f"after {step} steps")
+            trainer.save_checkpoint(self._untried)
+            self._saved = True
         self._begun = True
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: PairedBatch,
+        batch_idx: int,
+    ) -> None:
+        if self._saved and (batch.number + 1) % trainer.accumulate_grad_batches == 0:
+            self._saved = False
+            if trainer.is_global_zero:
+                with refusals(self._last):
+                    self._untried.replace(self._last)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        if trainer.is_global_zero:
+            self._untried.unlink(missing_ok=True)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -83,11 +120,18 @@ def read_progress(folder: Path, about: dict[str, Any]) -> int:
     changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     if changed:
         shown = ", ".join(f"{key} ({old.get(key)} → {new.get(key)})" for key in changed[:5])
+        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise InputError(
-            f"{folder}: the settings have changed since: {shown}. Resume with the same, or start "
-            "again with --overwrite."
+            f"{folder}: the settings have changed since: {shown}{more}. Resume with the same, or "
+            "start again with --overwrite."
         )
     return batches
+
+
+def forget(folder: Path) -> None:
+    """Remove the checkpoints of a run that was there before."""
+    for name in (LAST, UNTRIED):
+        (folder / name).unlink(missing_ok=True)
 
 
 def keep_earlier_log(folder: Path, batches: int) -> None:

@@ -27,7 +27,7 @@ from cfcontra.models.pretrained import load_pretrained
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime.torch_backend import TorchBackend
 
-from .checks import check_data, check_network, check_stage
+from .checks import check_data, check_network, check_stage, require_finite
 from .class_prototypes import class_prototypes
 from .class_statistics import RareClassSampler, class_weights, count_classes
 from .data import PairedDomains
@@ -39,7 +39,7 @@ from .norm_statistics import estimate_statistics, mixed_batches
 from .processes import process_rank
 from .recipe import Stage
 from .request import RunRequest, RunResult
-from .resuming import LAST, keep_earlier_log, read_progress
+from .resuming import forget, keep_earlier_log, read_progress
 from .run_features import note_banks
 from .run_report import RunData, note_data, write_run_report
 from .selection import Selection
@@ -116,8 +116,10 @@ def _run(request: RunRequest) -> RunResult | None:
     if stage.norm_target is not None and target is not None:
         batches = mixed_batches(source, target, preprocessing, stage.norm_target)
         estimate_statistics(module.network.to(device), batches, module.normalize)
+    require_finite(module.network.state_dict(), "after the last step")
     network = module.network.to(device).eval()
     kept = class_prototypes(network, source, target, preprocessing, module.normalize)
+    require_finite({"A class prototype": kept.prototypes}, "after the last step")
     trained = Checkpoint(network.cpu(), checkpoint.metadata)
     scores = None
     if val is not None:
@@ -149,7 +151,7 @@ def _lay_out(request: RunRequest, done: int) -> None:
     if request.resume:
         keep_earlier_log(request.folder, done)
     else:
-        (request.folder / LAST).unlink(missing_ok=True)
+        forget(request.folder)
 
 
 def _balance(

@@ -5,14 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from cfcontra.config import STRICT
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
-Size = tuple[Positive, Positive]
+Side = Annotated[int, Field(ge=32)]  # the least that every network takes
+Zoom = Annotated[float, Field(ge=0.1, le=10)]
+
+
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("the first number is the lower one")
+    return bounds
 
 
 @dataclass(frozen=True)
@@ -35,9 +42,10 @@ class DataSettings:
     """Sizes, sampling and geometric augmentation of both domains.
 
     Attributes:
-        work_size: `(height, width)` a frame is fitted into; also the size of the crops.
+        work_size: `(height, width)` a frame is fitted into, 32 at least; also the size of the
+            crops.
         batch_size: frames of each domain per step and process.
-        scale: random zoom range around the fitted size.
+        scale: random zoom range around the fitted size, within 0.1–10.
         flip: mirror half of the frames.
         rare_classes: temperature of rare-class sampling on the source (DAFormer: 0.01), the
             lower the rarer; 0 is off.
@@ -46,9 +54,9 @@ class DataSettings:
     """
 
     __pydantic_config__: ClassVar = STRICT
-    work_size: Size = (256, 512)
+    work_size: tuple[Side, Side] = (256, 512)
     batch_size: Positive = 8
-    scale: tuple[float, float] = (1.0, 1.0)
+    scale: Annotated[tuple[Zoom, Zoom], AfterValidator(_rising)] = (1.0, 1.0)
     flip: bool = True
     rare_classes: NonNegative = 0.0
     workers: Annotated[int, Field(ge=0)] | None = None

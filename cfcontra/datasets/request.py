@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,9 +54,12 @@ class Request:
     def number(self, name: str, default: float) -> float:
         text = self.text(name, str(default))
         try:
-            return float(text)
+            value = float(text)
         except ValueError as error:
             raise InputError(f"{self.spec}: {name}={text} is not a number.") from error
+        if not math.isfinite(value):
+            raise InputError(f"{self.spec}: {name}={text} is not a finite number.")
+        return value
 
     def integer(self, name: str, default: int) -> int:
         value = self.number(name, default)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,12 +51,14 @@ class VideoDataset(SegmentationDataset):
         limit: int = 1000,
         ignore: Region | None = None,
     ) -> None:
-        if interval < 0 or limit < 1:
-            raise InputError(f"video:{pattern}: interval must be ≥ 0 and limit ≥ 1.")
+        if not 0 <= interval < math.inf or limit < 1:
+            raise InputError(f"video:{pattern}: interval must be ≥ 0, in seconds, and limit ≥ 1.")
         if ignore is not None and not _is_region(ignore):
             raise InputError(
                 f"video:{pattern}: ignore={ignore} must be top:left:bottom:right, each 0–1."
             )
+        if ignore == (0, 0, 1, 1):
+            raise _ignores_all(pattern)
         self.label_space = label_space
         self.labelled = False
         self._ignore = ignore
@@ -70,6 +73,8 @@ class VideoDataset(SegmentationDataset):
         if len(self._frames) > limit:
             chosen = np.linspace(0, len(self._frames) - 1, limit).round().astype(int)
             self._frames = [self._frames[i] for i in chosen]
+        if (ignored := self[0].ignore) is not None and ignored.all():
+            raise _ignores_all(pattern)
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -117,6 +122,13 @@ def open_spec(request: Request) -> VideoDataset:
         interval=request.number("interval", 0.5),
         limit=request.integer("limit", 1000),
         ignore=ignore,
+    )
+
+
+def _ignores_all(pattern: str) -> InputError:
+    return InputError(
+        f"video:{pattern}: ignore covers the whole frame, which leaves nothing to learn from. "
+        "Give a smaller region."
     )
 
 

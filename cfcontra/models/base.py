@@ -66,6 +66,10 @@ class SegmentationModel(nn.Module):
         """Download the encoder's published ImageNet weights."""
         raise InputError(f"Model '{self.name}' has no published weights; it starts from random.")
 
+    def how_to_fetch(self) -> str:
+        """What to do where `published_state` reaches no network; a sentence or two."""
+        return "Get the file elsewhere and give its path."
+
     def adopt(self, state: dict[str, Tensor], where: str) -> None:
         """Take over weights that were published for the encoder, or for all of it.
 

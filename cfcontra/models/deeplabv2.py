@@ -114,6 +114,9 @@ class DeepLabV2(SegmentationModel):
     def published_state(self) -> dict[str, Tensor]:
         return dict(ResNet101_Weights.IMAGENET1K_V1.get_state_dict(progress=False))
 
+    def how_to_fetch(self) -> str:
+        return f"Fetch {ResNet101_Weights.IMAGENET1K_V1.url} elsewhere and give the file's path."
+
     def adopt(self, state: dict[str, Tensor], where: str) -> None:
         """Weights in torchvision's ResNet-101 naming, with or without AdvEnt's classifiers.
 

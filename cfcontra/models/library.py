@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cfcontra.models.base import ModelOutput, SegmentationModel, require_classes
+from cfcontra.models.hub import quick_hub
 from cfcontra.models.pretrained import fit_state
 
 
@@ -91,8 +92,15 @@ class LibraryModel(SegmentationModel):
         self.feature_channels = next(self.head.parameters()).shape[1]
 
     def published_state(self) -> dict[str, Tensor]:
-        twin = LibraryModel(self.name, self.out_classes, encoder_weights="imagenet")
+        with quick_hub():
+            twin = LibraryModel(self.name, self.out_classes, encoder_weights="imagenet")
         return twin.encoder.state_dict()
+
+    def how_to_fetch(self) -> str:
+        return (
+            f"Where there is a network, run `hf download {_repository(self.name)}`, and copy its "
+            "cache here (~/.cache/huggingface/hub, or where HF_HUB_CACHE says)."
+        )
 
     def adopt(self, state: dict[str, Tensor], where: str) -> None:
         """Weights of the encoder, named as in the library or with `encoder.` before."""
@@ -126,3 +134,17 @@ def _classifier(head: nn.Module) -> tuple[nn.Module | None, nn.Module]:
         return None, head[0]
     assert isinstance(inner, nn.Sequential)
     return inner[:-2], inner[-2:]  # dropout stays with the classifier
+
+
+def _repository(name: str) -> str:
+    """Where an encoder's weights are on the Hub, as `hf download` takes it."""
+    encoder = ARCHITECTURES[name].encoder
+    if encoder.startswith("tu-"):
+        from timm.models import get_pretrained_cfg
+
+        found = get_pretrained_cfg(encoder.removeprefix("tu-"))
+        return str(found.hf_hub_id) if found is not None else encoder
+    from segmentation_models_pytorch.encoders import encoders
+
+    place = encoders[encoder]["pretrained_settings"]["imagenet"]
+    return f"{place['repo_id']} --revision {place['revision']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def load_pretrained(model: SegmentationModel, weights: str) -> None:
         except Exception as error:  # whatever the hubs' libraries raise without a network
             raise InputError(
                 f"weights 'imagenet' for {model.name}: cannot be downloaded "
-                f"({_first_line(error)}). Get the file elsewhere and give its path."
+                f"({_first_line(error)}). {model.how_to_fetch()}"
             ) from error
     else:
         state = read_state(Path(weights))
@@ -89,4 +90,4 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
-    return text[0][:160] if text else type(error).__name__
+    return textwrap.shorten(text[0], 200, placeholder=" …") if text else type(error).__name__

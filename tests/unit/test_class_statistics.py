@@ -45,8 +45,25 @@ def test_counts_and_missing_classes(caplog: pytest.LogCaptureFixture) -> None:
         [15, 4, 0],
         [14, 5, 0],
     ]
-    assert "no pixel of road, pavement" in caplog.text and "in 6 frames" in caplog.text
+    assert "no pixel of road, pavement" in caplog.text
+    assert "in any of the source's 6 frames" in caplog.text
     assert count_classes(Stripes(), 2).frames.tolist() == [0, 5]
+
+
+def test_a_class_outside_the_sample_is_not_missing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frame 3 alone shows class 2, the pole; the sample is frames 0 and 5."""
+    with caplog.at_level(logging.WARNING):
+        statistics = count_classes(Stripes(), 2)
+    assert statistics.counts.tolist() == [[19, *[0] * 10], [14, 5, *[0] * 9]]
+    assert "no pixel of road" in caplog.text and "pole" not in caplog.text
+    caplog.clear()
+    monkeypatch.setattr("cfcontra.train.class_statistics._SEARCHED", 1)
+    with caplog.at_level(logging.WARNING):
+        count_classes(Stripes(), 2)
+    assert "no pixel of pole, road" in caplog.text
+    assert "in 3 sampled of the source's 6 frames" in caplog.text
 
 
 def test_weights_follow_the_exponent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cfcontra.datasets import open_dataset
-from cfcontra.errors import InputError
+from cfcontra.errors import InputError, MissingDependencyError
 from cfcontra.label_space import LABEL_SPACES
 
 SIZE = (4, 6)
@@ -133,6 +134,26 @@ VISTAS_NAMES = {
     "void--unlabeled": IGNORED,
 }
 
+VISTAS_SECOND_NAMES = {
+    "construction--barrier--road-median": IGNORED,
+    "construction--barrier--wall": "wall",
+    "construction--flat--road": "road",
+    "construction--flat--road-shoulder": IGNORED,
+    "construction--flat--sidewalk": "sidewalk",
+    "human--person--individual": "person",
+    "human--person--person-group": "person",
+    "human--rider--motorcyclist": "rider",
+    "marking--continuous--dashed": "road",
+    "marking--discrete--crosswalk-zebra": "road",
+    "object--support--pole": "pole",
+    "object--support--pole-group": IGNORED,
+    "object--traffic-light--general-upright": "traffic light",
+    "object--traffic-sign--direction-back": IGNORED,
+    "object--traffic-sign--front": "traffic sign",
+    "object--vehicle--car": "car",
+    "void--ground": IGNORED,
+}
+
 
 def expected(names: list[str | None], space: str) -> NDArray[np.uint8]:
     classes = LABEL_SPACES[space].classes
@@ -220,16 +241,25 @@ def camvid_ids(root: Path) -> str:
     return f"camvid:{root}"
 
 
-def mapillary(root: Path, labels: str = "v1.2/labels", config: str = "config_v1.2.json") -> str:
-    size = ids_picture(root / f"training/{labels}/A_b-1.png", [*range(len(VISTAS_NAMES))], True)
+def mapillary(root: Path) -> str:
+    return _vistas(root, VISTAS_NAMES, "v1.2/labels", "config_v1.2.json")
+
+
+def _vistas(root: Path, names: dict[str, str | None], labels: str, config: str) -> str:
+    size = ids_picture(root / f"training/{labels}/A_b-1.png", [*range(len(names))], True)
     picture(root / "training/images/A_b-1.jpg", size)
-    entries = [{"name": name, "color": [1, 2, 3]} for name in VISTAS_NAMES]
+    entries = [{"name": name, "color": [1, 2, 3]} for name in names]
     (root / config).write_text(json.dumps({"labels": entries}))
     return f"mapillary:{root}"
 
 
 def mapillary_first(root: Path) -> str:
-    return mapillary(root, "labels", "config.json")
+    return _vistas(root, VISTAS_NAMES, "labels", "config.json")
+
+
+def mapillary_second(root: Path) -> str:
+    entries = (VISTAS_SECOND_NAMES, "v2.0/labels", "config_v2.0.json")
+    return f"{_vistas(root, *entries)},version=v2.0"
 
 
 Maker = Callable[[Path], str]
@@ -246,6 +276,7 @@ CASES: list[tuple[Maker, str, list[str | None]]] = [
     (camvid_ids, "camvid11", [*ELEVEN, IGNORED]),
     (mapillary, "cityscapes19", [*VISTAS_NAMES.values()]),
     (mapillary_first, "cityscapes19", [*VISTAS_NAMES.values()]),
+    (mapillary_second, "cityscapes19", [*VISTAS_SECOND_NAMES.values()]),
 ]
 
 
@@ -322,6 +353,29 @@ def test_gta5_leaves_out_frames_whose_sizes_differ(
         dataset = open_dataset(spec)
     assert len(dataset) == 1 and "00001" in dataset[0].origin
     assert "00002.png" in caplog.text
+
+
+def test_gta5_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = gta5(tmp_path)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "scipy.io", None)
+        with pytest.raises(MissingDependencyError, match=r"split\.mat.*pip install scipy"):
+            open_dataset(f"{spec},split=val")
+    pytest.importorskip("scipy", reason="split.mat is read with scipy")
+    from scipy.io import savemat
+
+    with pytest.raises(InputError, match=r"split\.mat: cannot be read"):
+        open_dataset(f"{spec},split=val")
+    rows = {"trainIds": np.array([[1], [7]]), "valIds": np.array([[2]]), "testIds": np.array([[9]])}
+    savemat(tmp_path / "split.mat", rows)
+    for split, stem in (("train", "00001"), ("val", "00002")):
+        dataset = open_dataset(f"{spec},split={split}")
+        assert [Path(dataset[i].origin).stem for i in range(len(dataset))] == [stem]
+    with pytest.raises(InputError, match="no picture belongs to split 'test'"):
+        open_dataset(f"{spec},split=test")
+    (tmp_path / "split.mat").write_bytes(b"no mat" * 40)
+    with pytest.raises(InputError, match=r"split\.mat: cannot be read"):
+        open_dataset(f"{spec},split=val")
 
 
 def test_gta5_labels_by_colour(tmp_path: Path) -> None:

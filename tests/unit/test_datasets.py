@@ -162,6 +162,43 @@ def test_video_ignore_region(tmp_path: Path) -> None:
     assert sample.ignore[36:].all() and not sample.ignore[:36].any()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("ignore=0:0:1:1", "ignore covers the whole frame"),
+        ("ignore=0:0:0.999:1", "ignore covers the whole frame"),  # 48 rows, rounded
+        ("ignore=0:0:nan:1", "top:left:bottom:right"),
+        ("ignore=0:0:inf:1", "top:left:bottom:right"),
+        ("interval=nan", "interval=nan is not a finite number"),
+        ("interval=inf", "interval=inf is not a finite number"),
+        ("interval=-1", "interval must be"),
+        ("limit=inf", "limit=inf is not a finite number"),
+        ("limit=0", "limit"),
+    ],
+)
+def test_video_options_that_leave_nothing(tmp_path: Path, options: str, message: str) -> None:
+    _write_clip(tmp_path / "a.mp4", [20, 200])
+    with pytest.raises(InputError, match=message):
+        open_dataset(f"video:{tmp_path}/a.mp4,{options}", CAMVID, labelled=False)
+
+
+def test_a_video_without_a_frame(tmp_path: Path) -> None:
+    """A whole container, with a video stream that nothing was put into."""
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.start_encoding()
+    with av.open(str(tmp_path / "a.avi")) as container:
+        assert len(container.streams.video) == 1
+    with pytest.raises(InputError, match=r"no usable frame in 1 file\(s\)"):
+        open_dataset(f"video:{tmp_path}/a.avi", CAMVID, labelled=False)
+
+
+def test_a_still_video_gives_one_frame(tmp_path: Path) -> None:
+    _write_clip(tmp_path / "a.mp4", [90] * 6)
+    assert len(open_dataset(f"video:{tmp_path}/a.mp4,interval=0", CAMVID, labelled=False)) == 1
+
+
 def test_video_refuses_labels_and_non_videos(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no video" * 100)
     with pytest.raises(InputError, match="no labels"):

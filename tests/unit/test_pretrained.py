@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.models import resnet101
 
 from cfcontra.errors import InputError
-from cfcontra.models import build_model
+from cfcontra.models import build_model, hub
 from cfcontra.models.pretrained import load_pretrained
 
 
@@ -122,3 +124,63 @@ def test_a_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(InputError, match=r"cannot be downloaded \(no route to host\)") as caught:
         load_pretrained(model, "imagenet")
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The Hub's client without a network, and with an empty cache, which is returned."""
+
+    class Session:
+        def head(self, url: str, timeout: float) -> None:
+            raise ConnectionError(f"no route to {url}.")
+
+    monkeypatch.setattr(huggingface_hub, "get_session", Session)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "repository"),
+    [
+        ("segformer-b0", "smp-hub/mit_b0.imagenet --revision 9ce53d104d92d75aabb00aae70677"),
+        ("fpn-mobilenetv4", "timm/mobilenetv4_conv_small.e2400_r224_in1k`"),
+    ],
+)
+def test_without_the_hub_its_repository_is_named_at_once(
+    name: str, repository: str, no_network: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(InputError) as caught:
+        load_pretrained(build_model(name, 5), "imagenet")
+    said = str(caught.value)
+    assert "https://huggingface.co cannot be reached: no route to https://hugg" in said
+    assert f"run `hf download {repository}" in said and said.endswith(".")
+    assert "Retrying" not in caplog.text
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE
+
+
+def test_without_the_hub_its_cache_serves(no_network: Path) -> None:
+    """As `hf download` leaves it on a machine with a network."""
+    state = {k: v.clone() for k, v in build_model("segformer-b0", 5).encoder.state_dict().items()}
+    revision = "9ce53d104d92d75aabb00aae70677aaab67e7c84"
+    folder = no_network / "models--smp-hub--mit_b0.imagenet" / "snapshots" / revision
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    save_file(state, folder / "model.safetensors")
+    model = build_model("segformer-b0", 3)
+    load_pretrained(model, "imagenet")
+    assert all(torch.equal(value, state[key]) for key, value in model.encoder.state_dict().items())
+
+
+def test_a_hub_that_is_reached_is_left_to_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Session:
+        def head(self, url: str, timeout: float) -> None: ...
+
+    monkeypatch.setattr(huggingface_hub, "get_session", Session)
+    with pytest.raises(KeyError), hub.quick_hub():
+        assert not huggingface_hub.constants.HF_HUB_OFFLINE
+        raise KeyError
+
+
+def test_the_file_of_torchvision_is_named() -> None:
+    said = build_model("deeplabv2-resnet101", 5).how_to_fetch()
+    assert "https://download.pytorch.org/models/resnet101-" in said and "the file's path" in said

@@ -41,6 +41,17 @@ def test_a_file_is_a_recipe(tmp_path: Path) -> None:
         ({"method": "minnet"}, "adapt.method"),
         ({"contrast.temperature": "0"}, "greater than 0"),
         ({"data.work_size": "[64]"}, "data.work_size"),
+        ({"data.work_size": "[1, 1]"}, r"data\.work_size\.0: .*greater than or equal to 32"),
+        ({"data.work_size": "[64, 31]"}, r"data\.work_size\.1: .*greater than or equal to 32"),
+        ({"data.scale": "[2, 1]"}, r"data\.scale: the first number is the lower one"),
+        ({"data.scale": "[0, 0]"}, r"data\.scale\.0: .*greater than or equal to 0\.1"),
+        ({"data.scale": "[-1, 1]"}, r"data\.scale\.0: "),
+        ({"data.scale": "[1, .inf]"}, r"data\.scale\.1: .*finite"),
+        ({"optimizer.lr": "inf"}, r"adapt\.optimizer\.lr: .*finite number"),
+        ({"optimizer.lr": "nan"}, "finite number"),
+        ({"light.gamma": "inf"}, "finite number"),
+        ({"contrast.temperature": "inf"}, "finite number"),
+        ({"ema": "nan"}, "finite number"),
     ],
 )
 def test_bad_overrides(overrides: dict[str, str], message: str) -> None:
