@@ -13,6 +13,7 @@ Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Side = Annotated[int, Field(ge=32)]  # the least that every network takes
+Rate = Annotated[float, Field(gt=0, le=1e30)]  # float32 overflows above, in torch
 Zoom = Annotated[float, Field(ge=0.1, le=10)]
 
 
@@ -97,8 +98,8 @@ class OptimizerSettings:
 
     __pydantic_config__: ClassVar = STRICT
     name: Literal["adamw", "sgd"] = "adamw"
-    lr: Annotated[float, Field(gt=0)] = 1e-3
-    head_lr_factor: Annotated[float, Field(gt=0)] = 1.0
+    lr: Rate = 1e-3
+    head_lr_factor: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     momentum: Share = 0.9
     weight_decay: NonNegative = 0.01
     power: NonNegative = 0.9
@@ -201,7 +202,7 @@ class AdversarialSettings:
     __pydantic_config__: ClassVar = STRICT
     weight: NonNegative = 0.001
     aux_weight: NonNegative = 0.0002
-    lr: Annotated[float, Field(gt=0)] = 1e-4
+    lr: Rate = 1e-4
 
 
 @dataclass(frozen=True)

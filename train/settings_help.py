@@ -79,7 +79,7 @@ def describe_type(hint: Any) -> str:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         found = [describe_type(inner[0])]
-        for constraint in (part for info in inner[1:] for part in info.metadata):
+        for constraint in (part for info in inner[1:] for part in getattr(info, "metadata", ())):
             found += [
                 text.format(getattr(constraint, name))
                 for name, text in _BOUNDS.items()

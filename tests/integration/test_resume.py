@@ -8,14 +8,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
+import yaml
 
+from cfcontra.checkpoint import load_checkpoint
+from cfcontra.errors import InputError
+from cfcontra.label_space import LABEL_SPACES
 from cfcontra.train import cli
 from cfcontra.train.curves import read_curves
-from cfcontra.train.resuming import LAST
+from cfcontra.train.recipe import load_recipe
+from cfcontra.train.request import RunRequest
+from cfcontra.train.resuming import LAST, read_progress
 
 RECIPE = {
     "label_space": "camvid11",
@@ -67,6 +73,7 @@ def arguments(run: str, *more: str) -> list[str]:
             "--run",
             run,
             "--quiet",
+            "--no-report",
             "--device",
             "cpu",
             "--threads",
@@ -98,11 +105,16 @@ def everything(run: str) -> dict[str, torch.Tensor]:
 
 
 def test_killed_twice_and_resumed_ends_bit_for_bit_the_same(place: Path) -> None:
-    assert cli.adapt(arguments("whole")) == 0
-    kill_at(7, "cut")
+    val = ("--val", "folder:dusk")
+    assert cli.adapt(arguments("whole", *val)) == 0
+    kill_at(7, "cut", *val)
     assert not (place / "runs/cut/model.pt").exists()
-    kill_at(13, "cut", "--resume")
-    assert cli.adapt(arguments("cut", "--resume")) == 0
+    kill_at(13, "cut", "--resume", *val)
+    assert cli.adapt(arguments("cut", "--resume", *val)) == 0
+    scores = [load_checkpoint(Path("runs") / run / "model.pt") for run in ("whole", "cut")]
+    one, two = (checkpoint.metadata.training for checkpoint in scores)
+    assert one["val"]["miou"] > 0 and one["val"] == two["val"]
+    assert one["selection"] == two["selection"]
     one, two = final_state("whole"), final_state("cut")
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
@@ -132,6 +144,35 @@ def test_resume_with_other_settings_is_refused(
     assert "recipe.adapt.steps (9 → 12)" in error
 
 
+def test_a_label_space_whose_file_has_changed_is_refused(place: Path) -> None:
+    """Under the same name: colours decide what is drawn, ids what is learned."""
+    space = LABEL_SPACES["camvid11"].to_dict()
+    own = place / "own.yaml"
+
+    def about(**changed: Any) -> dict[str, Any]:
+        own.write_text(yaml.safe_dump({**space, **changed}))
+        recipe = load_recipe("small.yaml", "adapt", {"label_space": "own.yaml"})
+        return RunRequest(Path("runs/cut"), recipe, "adapt", "folder:day", "folder:dusk").about()
+
+    (place / "runs/cut" / LAST).parent.mkdir(parents=True)
+    torch.save({"cfcontra": {"about": about(), "batches": 4}}, place / "runs/cut" / LAST)
+    assert read_progress(Path("runs/cut"), about()) == 4
+    with pytest.raises(InputError, match=r"changed since: label_space\.colors "):
+        read_progress(Path("runs/cut"), about(colors=space["colors"][::-1]))
+    with pytest.raises(InputError, match=r"changed since: label_space\.classes "):
+        read_progress(Path("runs/cut"), about(classes=space["classes"][::-1]))
+    with pytest.raises(InputError, match=r"changed since: label_space\.raw_ids\.7 \(7 → 3\)\. R"):
+        read_progress(Path("runs/cut"), about(raw_ids={**space["raw_ids"], "7": 3}))
+
+
+def test_changed_fields_beyond_five_are_counted(place: Path) -> None:
+    (place / "runs/cut" / LAST).parent.mkdir(parents=True)
+    fields = dict.fromkeys("abcdefg", 1)
+    torch.save({"cfcontra": {"about": fields, "batches": 4}}, place / "runs/cut" / LAST)
+    with pytest.raises(InputError, match=r"a \(1 → 2\), .*, e \(1 → 2\) and 2 more\. Resume"):
+        read_progress(Path("runs/cut"), dict.fromkeys(fields, 2))
+
+
 def test_nothing_to_resume(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.adapt(arguments("new", "--resume")) == 2
     assert "no checkpoint to go on from" in capsys.readouterr().err
@@ -154,12 +195,13 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     saved: list[bytes] = []
     save = torch.save
 
-    def refusing(content: Any, path: Any) -> None:
-        if Path(path).suffix == ".ckpt" and saved:
-            Path(path).write_bytes(b"half")
+    def refusing(content: Any, stream: BinaryIO) -> None:
+        if saved:
+            stream.write(b"half")
             raise OSError(28, "No space left on device")
-        save(content, path)
-        saved.append(Path(path).read_bytes())
+        save(content, stream)
+        stream.flush()
+        saved.append(Path(stream.name).read_bytes())
 
     monkeypatch.setattr(torch, "save", refusing)
     assert cli.adapt(arguments("full")) == 2

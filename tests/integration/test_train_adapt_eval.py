@@ -96,14 +96,25 @@ def test_a_loaded_network_is_trained_with_the_statistics_of_its_batches(
     assert not torch.equal(before, after)
 
 
-@pytest.mark.parametrize("method", ["source-only", "minent", "cfcontra"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["--method", "source-only", "--norm_target", "0.5"],
+        ["--method", "minent"],
+        ["--method", "advent", "--steps", "1"],
+        ["--method", "cfcontra"],
+        ["--method", "self-training", "--masking.weight", "1", "--masking.patch", "8"],
+        ["--mixing.weight", "1", "--ema", "0.5", "--selection.log_all", "true", "--val_every", "1"],
+    ],
+)
 def test_adaptation_never_opens_a_target_label(
-    place: Path, method: str, opened_files: list[str]
+    place: Path, settings: list[str], opened_files: list[str]
 ) -> None:
     for label in (place / "dusk" / "labels").iterdir():
         label.write_bytes(b"poison")
     opened_files.clear()
-    assert _adapt("--method", method) == 0
+    assert _adapt(*settings) == 0
+    assert any("dusk/images" in name for name in opened_files)
     assert any("day/labels" in name for name in opened_files)
     assert not any("dusk/labels" in name for name in opened_files)
 
@@ -134,6 +145,7 @@ def _target_in_other_space(place: Path) -> None:
         (None, ["--device", "cuda:7"], "--device cuda:7"),
         (None, ["--device", "tpu"], "--device tpu: unknown"),
         (None, ["--threads", "0"], "--threads 0"),
+        (None, ["--device", "cpu", "--precision", "fp16"], "fp16 needs a CUDA GPU"),
         (None, ["--init", "nowhere.pt"], "nowhere.pt: no such file"),
         (None, ["--run", "/proc/nowhere/run"], "cannot be written"),
     ],

@@ -49,6 +49,7 @@ def test_a_file_is_a_recipe(tmp_path: Path) -> None:
         ({"data.scale": "[1, .inf]"}, r"data\.scale\.1: .*finite"),
         ({"optimizer.lr": "inf"}, r"adapt\.optimizer\.lr: .*finite number"),
         ({"optimizer.lr": "nan"}, "finite number"),
+        ({"optimizer.lr": "1e300"}, "less than or equal to 10"),
         ({"light.gamma": "inf"}, "finite number"),
         ({"contrast.temperature": "inf"}, "finite number"),
         ({"ema": "nan"}, "finite number"),
