@@ -77,7 +77,7 @@ def arguments(run: str, *more: str) -> list[str]:
             "--device",
             "cpu",
             "--threads",
-            "2",
+            "1",
             *more,
         ),
     ]
