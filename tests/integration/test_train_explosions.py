@@ -19,7 +19,12 @@ RECIPE = {
     "label_space": "camvid11",
     "precision": "fp32",
     "data": {"work_size": [32, 48], "batch_size": 2, "workers": 0},
-    "adapt": {"steps": 5, "method": "minent", "checkpoint_every": 1},
+    "adapt": {
+        "steps": 5,
+        "method": "minent",
+        "checkpoint_every": 1,
+        "selection": {"score": "last"},
+    },
 }
 
 
@@ -30,7 +35,9 @@ def place(make_place: Callable[..., Path]) -> Path:
 
 def adapt(*more: str, run: str = "ad") -> int:
     job = ["--recipe", "small.yaml", "--source", "folder:day", "--target", "folder:dusk"]
-    return cli.adapt([*job, "--run", run, "--quiet", "--device", "cpu", "--no-report", *more])
+    return cli.adapt(
+        [*job, "--run", run, "--quiet", "--device", "cpu", "--threads", "1", "--no-report", *more]
+    )
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:

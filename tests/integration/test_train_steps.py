@@ -21,6 +21,7 @@ RECIPE = {
     "adapt": {
         "steps": 1,
         "method": "source-only",
+        "selection": {"score": "last"},
         "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0},
     },
 }
@@ -33,8 +34,8 @@ def place(make_place: Callable[..., Path]) -> Path:
 
 def adapt(run: str, model_file: Path, *more: str) -> Path:
     job = ["--recipe", "small.yaml", "--source", "folder:day", "--target", "folder:dusk"]
-    job += ["--init", str(model_file), "--run", run, "--quiet", "--device", "cpu", "--no-report"]
-    assert cli.adapt([*job, *more]) == 0
+    job += ["--init", str(model_file), "--run", run, "--quiet", "--device", "cpu", "--threads", "1"]
+    assert cli.adapt([*job, "--no-report", *more]) == 0
     return Path("runs") / run
 
 
