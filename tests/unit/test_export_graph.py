@@ -12,8 +12,12 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
 
 from cfcontra.checkpoint import Checkpoint, load_checkpoint
+from cfcontra.export.agreement import Runner
+from cfcontra.export.graph import NETWORK_OUTPUT
 from cfcontra.export.onnx_file import build_file, describe, export_network
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.metadata import METADATA_KEY, ModelMetadata
@@ -158,3 +162,33 @@ def test_the_graph_hash_leaves_metadata_out(file: onnx.ModelProto, checkpoint: C
 
 def test_building_twice_gives_the_same_bytes(file: onnx.ModelProto, checkpoint: Checkpoint) -> None:
     assert serialise(built(checkpoint.model, checkpoint.metadata)) == serialise(file)
+
+
+FIXED: dict[str, Callable[[Tensor], Tensor]] = {
+    "adaptive pooling": lambda y: functional.adaptive_avg_pool2d(y, (3, 5)),
+    "area": lambda y: functional.interpolate(y, size=(7, 11), mode="area"),
+    "nearest": lambda y: functional.interpolate(y, size=(13, 17), mode="nearest"),
+    "nearest-exact": lambda y: functional.interpolate(y, size=(13, 17), mode="nearest-exact"),
+    "bicubic": lambda y: functional.interpolate(y, size=(13, 17), mode="bicubic"),
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_operators_of_a_fixed_size_are_right_at_an_odd_working_size(name: str) -> None:
+    """These go silently wrong in files whose network takes any size; here it takes one."""
+
+    class Resized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(3, 5, 3, padding=1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            values = self.first(images)
+            size = values.shape[-2:]
+            return values + functional.interpolate(FIXED[name](values), size=size, mode="bilinear")
+
+    torch.manual_seed(0)
+    model = Resized().eval()
+    images = torch.randn(1, 3, 25, 38)
+    found = Runner(export_network(model, (25, 38)), 1).values(images.numpy())  # type: ignore[arg-type]
+    assert np.abs(found[NETWORK_OUTPUT] - model(images).detach().numpy()).max() < 1e-4
