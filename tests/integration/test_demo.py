@@ -7,12 +7,13 @@ import io
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from demo_site import DESKTOP, PHONE, Visit, browser, site, street, upload, visit
+from demo_site import DESKTOP, PHONE, WAIT, Visit, browser, site, street, sync_api, upload, visit
 from PIL import Image
 
 __all__ = ["browser", "site", "street", "visit"]
@@ -100,8 +101,13 @@ def test_a_picture_is_pasted(visit: Open, street: Path) -> None:
         }""",
         f"data:image/png;base64,{base64.b64encode(street.read_bytes()).decode()}",
     )
-    page.get_by_label("Paste from clipboard").first.click()
-    page.wait_for_selector("cf-viewer[data-ready] a[download='clipboard.json']")
+    pasted = page.locator("cf-viewer[data-ready] a[download='clipboard.json']")
+    for _ in range(6):  # the button may be there before its script
+        page.get_by_label("Paste from clipboard").first.click()
+        with suppress(sync_api.TimeoutError):
+            pasted.wait_for(timeout=WAIT / 6)
+            break
+    pasted.wait_for(timeout=1000)
     assert json.loads(save(page, "Data (JSON)")) == json.loads(ask(visited, street, "day", "json"))
     assert visited.errors == []
 

@@ -24,6 +24,7 @@ RECIPE = {
         "method": "minent",
         "checkpoint_every": 2,
         "style": {"name": "adain", "file": "runs/look/style.pt", "share": 0.5},
+        "selection": {"score": "last"},  # the two that are compared are of the same step
     },
 }
 
