@@ -44,6 +44,20 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def use_full_float32() -> None:
+    """Have CUDA compute float32 as float32: convolutions, and matrices where that was changed.
+
+    PyTorch rounds what convolutions take to TF32's 10 bits by default, which moves more pixels
+    than a certificate of fp32 allows. The setting is the process's, for all that runs after.
+    """
+    import torch
+
+    # Not by the newer `fp32_precision`, which these set as well: after it `torch.export`, which
+    # reads this one, raises (torch 2.14).
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+
+
 def set_threads(threads: int | None) -> None:
     """Limit the CPU threads of torch and OpenCV; None leaves their defaults.
 

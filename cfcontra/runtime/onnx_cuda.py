@@ -120,7 +120,9 @@ def providers_of(device: torch.device) -> list[Any]:
     found: list[Any] = ["CPUExecutionProvider"]
     if device.type == "cuda":
         onnxruntime.preload_dlls()
-        found.insert(0, (PROVIDER, {"device_id": device.index or 0}))
+        # By default float32 products are rounded to TF32's 10 bits.
+        options = {"device_id": device.index or 0, "use_tf32": 0}
+        found.insert(0, (PROVIDER, options))
     return found
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cfcontra.checkpoint import Checkpoint, file_sha256, load_checkpoint
-from cfcontra.device import resolve_device, set_threads
+from cfcontra.device import resolve_device, set_threads, use_full_float32
 from cfcontra.errors import MissingDependencyError
 from cfcontra.frame_scores import frame_scores, visible_part
 from cfcontra.metadata import ModelMetadata
@@ -81,7 +81,9 @@ class TorchBackend(Backend):
         mode: str = "eager",
         work_size: tuple[int, int] | None = None,
     ) -> TorchBackend:
-        """Open a `model.pt`.
+        """Open a `model.pt`; on CUDA the process computes float32 in full from then on.
+
+        Not so for networks in training, which the class is given as they are.
 
         Args:
             path: the file.
@@ -97,6 +99,8 @@ class TorchBackend(Backend):
             checkpoint = replace(
                 checkpoint, metadata=replace(metadata, preprocessing=preprocessing)
             )
+        if mode != "bf16" and resolve_device(device).type == "cuda":
+            use_full_float32()
         backend = cls(checkpoint, device, threads, mode)
         backend.metadata = _with_hash(backend.metadata, file_sha256(path))
         return backend

@@ -12,7 +12,7 @@ from cfcontra.errors import MissingDependencyError
 from cfcontra.export.exporter import export_model
 from cfcontra.runtime import onnx_backend, open_backend
 from cfcontra.runtime.onnx_backend import large_on_cpu
-from cfcontra.runtime.onnx_cuda import why_no_cuda
+from cfcontra.runtime.onnx_cuda import providers_of, why_no_cuda
 
 
 def test_the_cpus_build_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +30,13 @@ def test_versions_and_command_are_named(monkeypatch: pytest.MonkeyPatch) -> None
     said = why_no_cuda()
     assert "built for CUDA 13.0, torch for 12.8" in said and "preload_dlls()" in said
     assert "pip install 'onnxruntime-gpu[cuda,cudnn]'" in said
+
+
+def test_float32_is_not_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    (name, options), _ = providers_of(torch.device("cuda", 1))
+    assert name == "CUDAExecutionProvider"
+    assert options == {"device_id": 1, "use_tf32": 0}
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
