@@ -63,31 +63,44 @@ class PlainLoop:
 
     def predict(self, frames: NDArray[np.uint8]) -> Prediction:
         """Segment frames uint8 `[N, H, W, 3]`."""
-        images = self._prepare(frames)
-        (logits,) = self._session.run([NETWORK_OUTPUT], {NETWORK_INPUT: images})
-        return self._conclude(logits, frames.shape[1:3])
+        logits = self._ask(self._prepare(frames))
+        return self._conclude(logits[: len(frames)], frames.shape[1:3])
 
     def stages(self, frames: NDArray[np.uint8]) -> dict[str, float]:
         """Seconds of preparing, network and mask."""
         marks = [time.perf_counter()]
         images = self._prepare(frames)
         marks.append(time.perf_counter())
-        (logits,) = self._session.run([NETWORK_OUTPUT], {NETWORK_INPUT: images})
+        logits = self._ask(images)
         marks.append(time.perf_counter())
-        self._conclude(logits, frames.shape[1:3])
+        self._conclude(logits[: len(frames)], frames.shape[1:3])
         marks.append(time.perf_counter())
         return dict(zip(("prepare", "network", "mask"), np.diff(marks).tolist(), strict=True))
 
+    def _ask(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits of network inputs, by as many as the network takes at once."""
+        batch = self.metadata.interface.batch or len(images)
+        found = [
+            self._session.run([NETWORK_OUTPUT], {NETWORK_INPUT: images[start : start + batch]})[0]
+            for start in range(0, len(images), batch)
+        ]
+        logits: NDArray[np.float32] = found[0] if len(found) == 1 else np.concatenate(found)
+        return logits
+
     def _prepare(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Network inputs; for a network of a fixed batch filled up with the last frame."""
         preprocessing = self.metadata.preprocessing
         height, width = preprocessing.scaled_size(*frames.shape[1:3])
         mean = np.asarray(preprocessing.mean, np.float32)
         std = np.asarray(preprocessing.std, np.float32)
-        images = np.zeros((len(frames), 3, *preprocessing.work_size), np.float32)
-        for image, frame in zip(images, frames, strict=True):
+        batch = self.metadata.interface.batch or 1
+        rows = -(-len(frames) // batch) * batch
+        images = np.zeros((rows, 3, *preprocessing.work_size), np.float32)
+        for image, frame in zip(images, frames, strict=False):
             scaled = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
             values = (scaled.astype(np.float32) / 255.0 - mean) / std
             image[:, :height, :width] = values.transpose(2, 0, 1)
+        images[len(frames) :] = images[len(frames) - 1]
         return images
 
     def _conclude(self, logits: NDArray[np.float32], size: tuple[int, ...]) -> Prediction:

@@ -17,11 +17,12 @@ import torch
 
 import cfcontra.runtime
 from cfcontra.errors import InputError, MissingDependencyError
-from cfcontra.export import bench, bench_command, bench_memory, plain_loop
+from cfcontra.export import bench, bench_command, bench_memory, exporter, plain_loop
 from cfcontra.export.bench import PLAIN, Case, cases_of, make_frames, measure
 from cfcontra.export.bench_memory import _own_peak
 from cfcontra.export.exporter import export_model
 from cfcontra.export.plain_loop import PlainLoop
+from cfcontra.interface import Interface
 from cfcontra.runtime import open_backend
 from cfcontra.runtime.onnx_backend import OnnxBackend
 from cfcontra.runtime.onnx_cuda import DeviceBinding
@@ -93,6 +94,25 @@ def test_the_plain_loop_is_the_same_model(folder: Path) -> None:
     ours = open_backend(folder / "model.pt", "cpu", 1).predict(frames)
     assert np.mean(plain.mask == ours.mask) > 0.98
     assert np.abs(plain.confidence.astype(int) - ours.confidence).mean() < 6
+
+
+def test_a_plain_loop_feeds_a_fixed_batch(
+    folder: Path, network: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporter, "export_network", lambda *given: network)
+    fixed = tmp_path / "fixed.onnx"
+    specs = ["streets:noon,size=64x96"]
+    interface = Interface(batch=2)
+    export_model(
+        folder / "model.pt", fixed, certify_specs=specs, certify_frames=1, interface=interface
+    )
+    loop, frames = PlainLoop(fixed, "cpu", 1), make_frames(3, (64, 96))
+    expected = PlainLoop(folder / "model.onnx", "cpu", 1).predict(frames)
+    for count in (1, 2, 3):  # less than it takes, as much, and more
+        found = loop.predict(frames[:count])
+        assert np.array_equal(found.mask, expected.mask[:count])
+        assert np.array_equal(found.confidence, expected.confidence[:count])
+        assert [*loop.stages(frames[:count])] == ["prepare", "network", "mask"]
 
 
 def test_a_plain_loop_of_another_size_than_its_network_is_refused(
