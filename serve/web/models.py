@@ -118,15 +118,14 @@ def open_model(
     On a CPU, two runs on a core each get more done than one run on both: the threads of a
     run wait for each other at every operator (measured: half the CPU time a frame). So
     where the runtime can be opened with fewer threads, a run that is alone takes all of
-    them, and runs beside each other share them.
+    them, and runs beside each other share them. On a GPU one and the same backend does both.
 
     Raises:
         InputError: see `open_backend`.
     """
-    crowd = open_backend(path, device, threads, runtime, streams=_RUNS)
-    if crowd.streams == 1:
-        return ServedModel(name, path, crowd, max_batch=max_batch, queue=queue)
-    backend = open_backend(path, device, threads, runtime)
+    backend = crowd = open_backend(path, device, threads, runtime, streams=_RUNS)
+    if crowd.device == "cpu" and crowd.streams > 1:
+        backend = open_backend(path, device, threads, runtime)
     return ServedModel(name, path, backend, crowd=crowd, max_batch=max_batch, queue=queue)
 
 

@@ -24,6 +24,7 @@ from cfcontra.interface import Interface
 from cfcontra.rle import decode_masks
 from cfcontra.runtime import Backend, open_backend
 from cfcontra.serve.video import segment_video, write_video
+from cfcontra.serve.web import models
 from cfcontra.serve.web.models import open_model
 from cfcontra.serve.web.page.picture import PictureTab
 
@@ -84,3 +85,24 @@ def test_a_video_gets_its_own_size_once(server: Server, backend: Backend, tmp_pa
     expected = masks(backend, "expected.mp4")
     assert expected.shape == (5, 76, 108)
     assert np.array_equal(masks(server.state.models["half"], "found.mp4"), expected)
+
+
+def test_a_gpu_holds_a_model_once(half: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Backend] = []
+
+    def on_gpu(*given: object, **options: object) -> Backend:
+        backend = open_backend(half, "cpu", 1)
+        backend.device, backend.streams = "cuda:0", 2  # as every runtime there has it
+        opened.append(backend)
+        return backend
+
+    monkeypatch.setattr(models, "open_backend", on_gpu)
+    model = open_model("half", half)
+    try:
+        assert len(opened) == 1 and model.streams == 2
+        frames = noise(75, 107)[None]
+        waiting = [model.submit(frames, alone=alone) for alone in (True, False, True, False)]
+        expected = opened[0].predict(frames).mask
+        assert all(np.array_equal(one.result(60).mask, expected) for one in waiting)
+    finally:
+        model.batcher.close()
