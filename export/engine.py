@@ -23,7 +23,7 @@ from cfcontra.runtime.torch_backend import TorchBackend
 
 from .certificate import Certificate, certify
 from .exporter import certificate_path, export_model, load_for_export, require_passed, worst_path
-from .frames import SYNTHETIC_SPECS, load_frames
+from .frames import load_frames, specs_or_synthetic
 from .precisions import THRESHOLDS
 from .tensorrt_build import build_engine, default_timing_cache
 from .worst_frames import WorstFrames
@@ -117,7 +117,8 @@ def export_engine(
     with torch.cuda.device(where):
         engine = build_engine(file, key, timing_cache or default_timing_cache(key))
     reference = TorchBackend(load_for_export(checkpoint_path, work_size, interface), "cpu", threads)
-    samples = load_frames(certify_specs or SYNTHETIC_SPECS, certify_frames, metadata.label_space)
+    specs = specs_or_synthetic(certify_specs, certify_frames)
+    samples = load_frames(specs, certify_frames, metadata.label_space)
     with (
         atomic_path(certificate_path(output)) as certificate_file,
         atomic_path(sidecar_path(output)) as sidecar_file,

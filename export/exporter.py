@@ -25,7 +25,7 @@ from cfcontra.visualize import encode_png
 from .calibration import calibration_images, network_inputs
 from .certificate import Certificate, certify
 from .explain import explain
-from .frames import SYNTHETIC_SPECS, at_sizes, is_synthetic, load_frames
+from .frames import at_sizes, is_synthetic, load_frames, specs_or_synthetic
 from .int8 import Activations
 from .onnx_file import build_file, describe, export_network
 from .precisions import THRESHOLDS, conversions
@@ -65,7 +65,7 @@ def export_model(
             goes beside it, to `certificate_path(output)`.
         work_size: `(height, width)` the network runs at; None takes the checkpoint's.
         certify_specs: data specs to certify on; None takes generated streets.
-        certify_frames: how many frames of them.
+        certify_frames: how many frames of them, one of each spec at least.
         precision: `fp32`, `fp16` or `int8`; int8 needs `calibrate_specs`.
         calibrate_specs: data specs of frames as the model will see them. Without them fp16
             looks at the frames it is certified on.
@@ -94,7 +94,7 @@ def export_model(
         activations = "int8" if for_tensorrt else "uint8"
     _require_fitting(precision, calibrate_specs, activations)
     reference = TorchBackend(checkpoint, "cpu", threads)
-    specs = SYNTHETIC_SPECS if certify_specs is None else certify_specs
+    specs = specs_or_synthetic(certify_specs, certify_frames)
     progress(f"reading {certify_frames} frames of {', '.join(specs)}")
     samples = load_frames(specs, certify_frames, checkpoint.metadata.label_space)
     images = []

@@ -38,17 +38,27 @@ def load_frames(
         option: by which the user set the count.
 
     Raises:
-        InputError: a count below one, or a spec that names no usable frames.
+        InputError: a count below one or below that of the specs, or a spec that names no usable
+            frames.
     """
     if count < 1:
         raise InputError(f"{option} {count}: give 1 or more.")
+    if count < len(specs):
+        raise InputError(
+            f"{option} {count}: not every one of {len(specs)} specs would give a frame. Give "
+            f"{len(specs)} or more, or fewer specs."
+        )
     open_spec = _open if labelled else _open_unlabelled
     samples: list[Sample] = []
     for index, spec in enumerate(specs):
         share = count // len(specs) + (index < count % len(specs))
-        if share:
-            samples += _spread(open_spec(spec, label_space), share)
+        samples += _spread(open_spec(spec, label_space), share)
     return samples
+
+
+def specs_or_synthetic(specs: Sequence[str] | None, count: int) -> Sequence[str]:
+    """The specs given, or those of generated streets, of which `count` frames are wanted."""
+    return SYNTHETIC_SPECS[: max(1, count)] if specs is None else specs
 
 
 def is_synthetic(specs: Sequence[str]) -> bool:

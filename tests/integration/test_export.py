@@ -247,6 +247,7 @@ def test_a_failed_certificate_leaves_the_previous_file(
         (("--work-size", "31x64"), "32 to 8192"),
         (("--work-size", "64x99999"), "32 to 8192"),
         (("--certify-frames", "0"), "give 1 or more"),
+        (("--certify-frames", "1", "--certify", "folder:/no"), "not every one of 2 specs"),
         (("--threads", "0"), "give 1 or more"),
         (("--device", "gpu"), "unknown"),
         (("--format", "tflite"), "invalid choice"),

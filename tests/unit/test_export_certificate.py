@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cfcontra.datasets.base import Sample
 from cfcontra.errors import CheckFailedError
 from cfcontra.export.certificate import Certificate, certify
+from cfcontra.export.frames import specs_or_synthetic
 from cfcontra.export.tally import Tally
 from cfcontra.export.worst_frames import WorstFrames
 from cfcontra.label_space import LabelSpace
@@ -141,3 +142,8 @@ def test_the_worst_frames_are_drawn_worst_first() -> None:
     assert red[240:].mean() == pytest.approx(1000 / 5000, abs=0.01)
     assert picture[-1, -1].tolist() == [230, 150, 30]  # the same class, less sure
     assert not picture[0, 2 * 480 : 3 * 480].any()
+
+
+def test_one_frame_needs_no_second_street() -> None:
+    assert [len(specs_or_synthetic(None, count)) for count in (0, 1, 2, 8)] == [1, 1, 2, 2]
+    assert specs_or_synthetic(["folder:a", "folder:b"], 1) == ["folder:a", "folder:b"]
