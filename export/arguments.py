@@ -13,7 +13,7 @@ _PRECISIONS = ("fp32", "fp16", "int8", "auto")
 
 
 def require_fitting(arguments: argparse.Namespace) -> None:
-    """Raise an `InputError` for options that have no effect together."""
+    """Raise an `InputError` for options that have no effect together, or no batch."""
     if arguments.precision != "auto" and arguments.max_drop is not None:
         raise InputError("--max-drop is for --precision auto alone.")
     engine = "tensorrt" in (arguments.format, arguments.inside)
@@ -33,6 +33,8 @@ def require_fitting(arguments: argparse.Namespace) -> None:
         raise InputError("--precision auto times ONNX files; name the precision of an engine.")
     if engine and arguments.size is None:
         raise InputError("A TensorRT engine takes one size of frames: give it with --size HxW.")
+    if arguments.max_batch is not None and arguments.max_batch < 1:
+        raise InputError(f"--max-batch {arguments.max_batch}: give 1 or more.")
     if arguments.batch is not None and arguments.max_batch is not None:
         raise InputError("--max-batch: a file of a fixed --batch takes no other. Leave one out.")
 

@@ -79,15 +79,18 @@ def _export(argv: list[str]) -> None:
             return certificate
 
         if arguments.format == "triton":
+            from cfcontra.device import resolve_device
+
             from .triton import ENGINE, default_name, write_repository
 
+            kind = resolve_device(arguments.device).type
             name = default_name(arguments.model) if arguments.name is None else arguments.name
             batch = _MAX_BATCH if arguments.max_batch is None else arguments.max_batch
             batch = None if arguments.batch is not None else batch
             repository: Path = arguments.output or arguments.model.parent / "triton"
             picture = worst_path(repository / name)
             certificate = write_repository(
-                repository, name, export, arguments.device, batch, arguments.overwrite, engine
+                repository, name, export, kind, batch, arguments.overwrite, engine
             )
             output = repository / name / "1" / (ENGINE if engine else "model.onnx")
             following = f"tritonserver --model-repository {repository}"

@@ -49,17 +49,15 @@ def write_repository(
 
     Args:
         export: writes the model file, and its certificate beside it, to the path it is given.
-        device: `cpu`, or the kind of device that Triton's instances run on.
+        device: `cpu` or `cuda`, the kind of device that Triton's instances run on.
         max_batch: frames that Triton may put into one call; None for a file of a fixed batch.
         engine: whether that file is a TensorRT engine, with its sidecar beside it.
 
     Raises:
-        InputError: a bad name or batch, something in the way, or a disk that refuses.
+        InputError: a bad name, something in the way, or a disk that refuses.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise InputError(f"--name {name}: use letters, digits, dots, dashes and underscores.")
-    if max_batch is not None and max_batch < 1:
-        raise InputError(f"--max-batch {max_batch}: give 1 or more.")
     place = repository / name
     if place.exists() and not overwrite:
         raise InputError(f"{place}: exists already. Use --overwrite to replace it.")

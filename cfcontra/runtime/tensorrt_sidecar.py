@@ -118,6 +118,8 @@ def read_sidecar(engine: Path) -> Sidecar:
 def _key(data: Any, path: Path) -> EngineKey:
     try:
         fewest, usual, most = (int(count) for count in data["batches"])
+        if not 1 <= fewest <= usual <= most:
+            raise ValueError(f"batches {data['batches']}")
         return EngineKey(
             str(data["graph_sha256"]),
             str(data["tensorrt"]),

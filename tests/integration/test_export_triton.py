@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from cfcontra.errors import CheckFailedError
 from cfcontra.export import exporter
@@ -92,6 +93,14 @@ def test_instances_run_where_they_were_asked_to(device: str, kind: str) -> None:
     (group,) = config.instance_group
     assert type(group).Kind.Name(group.kind) == kind and group.count == 1
     assert config.dynamic_batching.max_queue_delay_microseconds == 2000
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_auto_is_the_device_that_there_is(export: Export, tmp_path: Path) -> None:
+    assert export("--name", "dusk", "--device", "auto") == 0
+    config = parsed((tmp_path / "models" / "dusk" / "config.pbtxt").read_text())
+    (group,) = config.instance_group
+    assert type(group).Kind.Name(group.kind) == "KIND_CPU"
 
 
 def test_the_configuration_tells_the_ends_that_were_asked_for() -> None:

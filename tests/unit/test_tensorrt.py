@@ -219,6 +219,8 @@ def _without(*path: str) -> Callable[[dict[str, Any]], None]:
         (lambda data: data.update(version=9), "newer"),
         (lambda data: data["key"].update(batches=[1, 2]), "malformed key"),
         (lambda data: data["key"].update(batches=[1, 2, 1e999]), "malformed key"),
+        (lambda data: data["key"].update(batches=[1, 1, 0]), "malformed key"),
+        (lambda data: data["key"].update(batches=[0, 1, 1]), "malformed key"),
     ],
 )
 def test_a_malformed_sidecar_is_refused(
@@ -302,6 +304,7 @@ def test_triton_opens_the_engine(engine: Path, tmp_path: Path) -> None:
         (("--timing-cache", "x"), "for --format tensorrt alone"),
         (("--inside", "onnx"), "for --format triton alone"),
         (("--format", "tensorrt", "--size", "64x96", "--output", "x.onnx"), "end in .engine"),
+        (("--format", "tensorrt", "--size", "64x96", "--max-batch", "0"), "give 1 or more"),
     ],
 )
 def test_options_that_do_not_fit(
