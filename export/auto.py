@@ -104,6 +104,7 @@ def export_fastest(
             "labelled frames that the loss of mIoU is measured on."
         )
     claim_output(output, overwrite)
+    picture = picture or worst_path(output)
     checkpoint = load_for_export(checkpoint_path, work_size, interface)
     samples = load_frames(certify_specs, certify_frames, checkpoint.metadata.label_space)
     if all(sample.label is None for sample in samples):
@@ -135,7 +136,7 @@ def export_fastest(
                     device=device,
                     runtime=exact,
                     threads=threads,
-                    picture=picture or worst_path(output),
+                    picture=picture,
                     progress=progress,
                     **options,
                 )
@@ -180,6 +181,7 @@ def export_fastest(
         with atomic_path(certificate_path(output)) as beside, atomic_path(output) as onnx_file:
             onnx_file.write_bytes(best.model.read_bytes())
             beside.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    picture.unlink(missing_ok=True)  # of a precision that was passed over, or of an earlier run
     return chosen, tried
 
 

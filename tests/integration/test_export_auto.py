@@ -125,6 +125,7 @@ def test_a_precision_that_fails_its_certificate_is_passed_over(
 
     def failing(*arguments: Any, **options: Any) -> Any:
         if options["precision"] == "int8":
+            options["picture"].write_bytes(b"of the worst frames")
             raise CheckFailedError("x.onnx: not written, because it departs")
         return honest(*arguments, **options)
 
