@@ -33,15 +33,27 @@ def mixed_batches(
     preprocessing: Preprocessing,
     target_share: float,
 ) -> list[Tensor]:
-    """Batches of plain frames, uint8 `[8, 3, h, w]`, each with its share of target frames."""
+    """Batches of plain frames, uint8 `[8, 3, h, w]`, each from all over both data sets.
+
+    Args:
+        target_share: share of target frames in each.
+    """
     of_target = round(_BATCH * target_share)
     parts = []
     for dataset, count in ((source, _BATCH - of_target), (target, of_target)):
         if count:
             images, _ = plain_frames(dataset, preprocessing, _BATCHES * count, usable_pixels)
-            rows = torch.arange(_BATCHES * count) % len(images)
-            parts.append(images[rows].view(_BATCHES, count, *images.shape[1:]))
+            parts.append(images[_spread(len(images), count)])
     return list(torch.cat(parts, dim=1))
+
+
+def _spread(frames: int, count: int) -> Tensor:
+    """Frames of each batch, long `[_BATCHES, count]`: each is from all over the data.
+
+    Neighbours of a drive or a folder are alike, and a batch of them has too small a variance.
+    """
+    shifts = torch.arange(_BATCHES)[:, None] / _BATCHES
+    return ((torch.arange(count) + shifts) * frames / count).long()
 
 
 @torch.no_grad()

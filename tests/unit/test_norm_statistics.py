@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from cfcontra.datasets import open_dataset
 from cfcontra.errors import InputError
+from cfcontra.label_space import LABEL_SPACES
 from cfcontra.models import build_model
+from cfcontra.preprocessing import Preprocessing
 from cfcontra.train.checks import check_network, check_stage
-from cfcontra.train.norm_statistics import estimate_statistics, live_norms
+from cfcontra.train.norm_statistics import estimate_statistics, live_norms, mixed_batches
 from cfcontra.train.recipe import Stage
 
 
@@ -30,6 +37,24 @@ def test_first_statistics_are_the_means_over_the_batches() -> None:
     assert torch.allclose(norm.running_var.double(), variance, rtol=1e-4)
     assert norm.momentum == momentum and not any(part.training for part in network.modules())
     assert all(torch.equal(weights[name], value) for name, value in network.named_parameters())
+
+
+@pytest.mark.parametrize("frames", [3, 16, 62, 400])
+def test_each_batch_is_from_all_over_data_that_come_in_order(frames: int, tmp_path: Path) -> None:
+    levels = np.linspace(0, 240, frames).round().astype(np.uint8)
+    (tmp_path / "images").mkdir()
+    for number, level in enumerate(levels):
+        cv2.imwrite(str(tmp_path / f"images/{number:03d}.png"), np.full((8, 8, 3), level))
+    data = open_dataset(f"folder:{tmp_path}", LABEL_SPACES["camvid11"], labelled=False)
+    preprocessing = Preprocessing((8, 8), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    batches = mixed_batches(data, data, preprocessing, 0.75)
+    assert [tuple(batch.shape) for batch in batches] == [(8, 3, 8, 8)] * 16
+    used = torch.stack(batches)[..., 0, 0, 0].float()  # [16, 8] levels
+    for part in (used[:, :2], used[:, 2:]):  # of the source, of the target
+        assert len(part.unique()) == min(frames, part.numel())
+    for batch in used[:, 2:]:
+        if frames > 6:  # a sixth of the range apart, each
+            assert (batch.diff() > 240 / 6 / 2).all()
 
 
 def test_a_network_without_live_norms_is_refused_before_the_run() -> None:
