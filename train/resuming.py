@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from cfcontra.files import atomic_path, refusals
 
 from .checks import require_finite
 from .data import PairedBatch
+from .run_features import BANKS
+from .run_report import REPORT
 
 RUN_KEY = "cfcontra"
 LAST = Path("checkpoints") / "last.ckpt"
 UNTRIED = LAST.with_name("untried.ckpt")
+_LOGS = ("logs/metrics*.csv", "logs/hparams.yaml", "logs/events.out.tfevents.*")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -128,14 +132,28 @@ def read_progress(folder: Path, about: dict[str, Any]) -> int:
     return batches
 
 
+def require_none_to_resume(folder: Path) -> None:
+    """Raise an `InputError` where a run that was not finished would be lost."""
+    if (folder / LAST).is_file():
+        raise InputError(
+            f"{folder}: holds the checkpoint of a run that was stopped. Go on from it with "
+            "--resume, or start again with --overwrite."
+        )
+
+
 def forget(folder: Path) -> None:
-    """Remove the checkpoints of a run that was there before."""
-    for name in (LAST, UNTRIED):
-        (folder / name).unlink(missing_ok=True)
+    """Remove what a run that was there before left to go on from, and to report.
+
+    Its `model.pt` stays until there is another; what is not of a run stays, too.
+    """
+    for pattern in (str(LAST), str(UNTRIED), BANKS, REPORT, *_LOGS):
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
-def keep_earlier_log(folder: Path, batches: int) -> None:
+def keep_earlier_log(folder: Path) -> None:
     """Put the log of what was done before aside; `curves.read_curves` reads all parts."""
     log = folder / "logs" / "metrics.csv"
     if log.is_file():
-        log.replace(log.with_name(f"metrics-before-{batches:08d}.csv"))
+        parts = (log.with_name(f"metrics-part-{number:04d}.csv") for number in count(1))
+        log.replace(next(part for part in parts if not part.exists()))

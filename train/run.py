@@ -39,7 +39,7 @@ from .norm_statistics import estimate_statistics, mixed_batches
 from .processes import process_rank
 from .recipe import Stage
 from .request import RunRequest, RunResult
-from .resuming import forget, keep_earlier_log, read_progress
+from .resuming import forget, keep_earlier_log, read_progress, require_none_to_resume
 from .run_features import note_banks
 from .run_report import RunData, note_data, write_run_report
 from .selection import Selection
@@ -77,7 +77,7 @@ def _run(request: RunRequest) -> RunResult | None:
     for service in request.loggers:
         require_package(service)
     recipe, stage = request.recipe, getattr(request.recipe, request.stage)
-    done = read_progress(request.folder, request.about()) if request.resume else 0
+    done = _done_before(request)
     device = resolve_device(request.device)
     set_threads(request.threads_each(device))
     keep_freed_memory()
@@ -98,7 +98,7 @@ def _run(request: RunRequest) -> RunResult | None:
     module = AdaptationModule(checkpoint, recipe, stage, weights, request.resume)
     placement = request.processes.placement(device, module.method.rests)
     if not process_rank():
-        _lay_out(request, done)
+        _lay_out(request)
     domains = PairedDomains(
         source,
         target,
@@ -136,6 +136,14 @@ def _run(request: RunRequest) -> RunResult | None:
     return RunResult(model_path, scores, report)
 
 
+def _done_before(request: RunRequest) -> int:
+    if request.resume:
+        return read_progress(request.folder, request.about())
+    if not request.overwrite:
+        require_none_to_resume(request.folder)
+    return 0
+
+
 def _report(request: RunRequest, device: torch.device) -> Path | None:
     try:
         return write_run_report(request.folder, {}, str(device), request.threads)
@@ -144,12 +152,12 @@ def _report(request: RunRequest, device: torch.device) -> Path | None:
         return None
 
 
-def _lay_out(request: RunRequest, done: int) -> None:
+def _lay_out(request: RunRequest) -> None:
     atomic_write_text(request.folder / "recipe.yaml", yaml.safe_dump(request.recipe.to_dict()))
     init = None if request.init is None else str(request.init)
     note_data(request.folder, RunData(request.source, request.target, request.val, init))
     if request.resume:
-        keep_earlier_log(request.folder, done)
+        keep_earlier_log(request.folder)
     else:
         forget(request.folder)
 

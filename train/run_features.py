@@ -24,7 +24,7 @@ from .plain_frames import plain_frames
 from .projection_head import ProjectionHead
 from .settings import ContrastSettings
 
-_BANKS = "banks.pt"
+BANKS = "banks.pt"
 _FRAMES, _BATCH = 12, 4
 
 
@@ -47,7 +47,7 @@ def note_banks(folder: Path, module: AdaptationModule) -> None:
     """Keep a run's projection head and prototype banks, where it has them."""
     for term in module.method.terms:
         if isinstance(term, Contrast):
-            with atomic_path(folder / _BANKS) as temporary:
+            with atomic_path(folder / BANKS) as temporary:
                 torch.save(term.state_dict(), temporary)
 
 
@@ -58,7 +58,7 @@ def run_prototypes(folder: Path, recipe: dict[str, Any], trained: Checkpoint) ->
         recipe: as run.
         trained: the run's `model.pt`.
     """
-    if not (folder / _BANKS).is_file():
+    if not (folder / BANKS).is_file():
         points = []
         if trained.prototypes is not None:
             classes = trained.prototypes.any(dim=1).nonzero()[:, 0]
@@ -66,7 +66,7 @@ def run_prototypes(folder: Path, recipe: dict[str, Any], trained: Checkpoint) ->
         about = "features before the classifier, with the class prototypes of the model file"
         return RunPrototypes(about, points, lambda features: features)
     settings = ContrastSettings(**recipe["adapt"]["contrast"])
-    state = torch.load(folder / _BANKS, map_location="cpu", weights_only=True)
+    state = torch.load(folder / BANKS, map_location="cpu", weights_only=True)
     head = ProjectionHead(trained.model.feature_channels, settings.head, settings.dimension).eval()
     head.load_state_dict(
         {k.removeprefix("head."): v for k, v in state.items() if k.startswith("head.")}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cfcontra.datasets.base import Sample
 from cfcontra.errors import CheckFailedError
-from cfcontra.export.certificate import Certificate, certify
+from cfcontra.export.certificate import Certificate, _rounded_down, certify
 from cfcontra.export.frames import specs_or_synthetic
 from cfcontra.export.tally import Tally
 from cfcontra.export.worst_frames import WorstFrames
@@ -147,3 +147,9 @@ def test_the_worst_frames_are_drawn_worst_first() -> None:
 def test_one_frame_needs_no_second_street() -> None:
     assert [len(specs_or_synthetic(None, count)) for count in (0, 1, 2, 8)] == [1, 1, 2, 2]
     assert specs_or_synthetic(["folder:a", "folder:b"], 1) == ["folder:a", "folder:b"]
+
+
+def test_what_was_rounded_stays_as_it_is() -> None:
+    shares = np.arange(10**6 + 1) / 1e6
+    assert all(_rounded_down(float(share)) == share for share in shares[::97])
+    assert _rounded_down(1 - 1e-9) == 0.999999

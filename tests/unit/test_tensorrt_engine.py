@@ -226,6 +226,46 @@ def test_an_engine_is_built_certified_kept_and_built_anew_when_stale(
     assert on_cpu.builds == 2 and read_sidecar(output(tmp_path)).key.tensorrt == "11.5.0.1"
 
 
+def test_a_current_engine_is_certified_on_the_frames_that_are_given_now(
+    export: Export, on_cpu: OnCpu, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export("--certify-frames", "2") == 0
+    built, first = output(tmp_path).read_bytes(), read_sidecar(output(tmp_path)).metadata
+    others = ("--certify-frames", "2", "--certify", "streets:dusk,size=48x80")
+    before = state(tmp_path)
+    on_cpu.spoil = lambda values: values[..., ::-1]
+    assert export(*others) == 3
+    after = state(tmp_path)
+    assert after.pop("dusk.engine.worst.png") and after == before
+    on_cpu.spoil = lambda values: values
+    capsys.readouterr()
+    assert export(*others) == 0
+    assert capsys.readouterr().out.startswith("up to date")
+    assert on_cpu.builds == 1 and output(tmp_path).read_bytes() == built
+    again = read_sidecar(output(tmp_path)).metadata.certificate
+    assert again["frame_count"] == first.certificate["frame_count"] == 2
+    assert again["frames_sha256"] != first.certificate["frames_sha256"]
+    own = json.loads(certificate_path(output(tmp_path)).read_text())
+    assert own["frames_sha256"] == again["frames_sha256"]
+
+    certificate_path(output(tmp_path)).write_text(json.dumps({**own, "agreement": 0.5}))
+    assert export(*others) == 0  # what lay there was not this engine's
+    assert json.loads(certificate_path(output(tmp_path)).read_text()) == own
+
+
+def test_another_engine_is_replaced_only_if_that_is_asked_for(
+    export: Export, on_cpu: OnCpu, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export() == 0
+    before = state(tmp_path)
+    for more in (("--max-batch", "2"), ("--version-compatible",), ("--mask-stride", "2")):
+        assert export(*more) == 2
+        assert "exists already, built from another model" in capsys.readouterr().err
+    assert on_cpu.builds == 1 and state(tmp_path) == before
+    assert export("--max-batch", "2", "--overwrite") == 0
+    assert read_sidecar(output(tmp_path)).key.batches == (1, 2, 2)
+
+
 def test_a_failed_certificate_leaves_what_was_there(
     export: Export, on_cpu: OnCpu, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -319,7 +359,7 @@ def test_code_inside_an_engine_runs_only_where_it_is_allowed(
     allowed = "Runtime.engine_host_code_allowed = True"
     assert export() == 0 and allowed not in on_cpu.calls
     # Built here it is trusted while it is certified, and nowhere else.
-    assert export("--version-compatible") == 0 and on_cpu.builds == 2
+    assert export("--version-compatible", "--overwrite") == 0 and on_cpu.builds == 2
     assert allowed in on_cpu.calls
     on_cpu.calls.clear()
     with pytest.raises(InputError, match="set CFCONTRA_ENGINE_CODE=allow"):
@@ -328,3 +368,6 @@ def test_code_inside_an_engine_runs_only_where_it_is_allowed(
     monkeypatch.setenv("CFCONTRA_ENGINE_CODE", "allow")
     open_backend(output(tmp_path), "cuda")
     assert allowed in on_cpu.calls
+    # What lies there is not run for another certificate either, but built anew.
+    monkeypatch.delenv("CFCONTRA_ENGINE_CODE")
+    assert export("--version-compatible", "--certify-frames", "2") == 0 and on_cpu.builds == 3
