@@ -21,7 +21,7 @@ from cfcontra.train import cli
 from cfcontra.train.curves import read_curves
 from cfcontra.train.recipe import load_recipe
 from cfcontra.train.request import RunRequest
-from cfcontra.train.resuming import LAST, read_progress
+from cfcontra.train.resuming import LAST, forget, keep_earlier_log, read_progress
 
 RECIPE = {
     "label_space": "camvid11",
@@ -187,6 +187,46 @@ def test_a_new_run_does_not_leave_an_old_checkpoint(place: Path) -> None:
     before = (place / "runs/cut" / LAST).stat().st_mtime_ns
     kill_at(1, "cut", "--overwrite")
     assert before and not (place / "runs/cut" / LAST).exists()
+
+
+def test_a_run_that_was_stopped_is_not_lost_by_starting_it_again(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = place / "runs/cut"
+    kept = {run / LAST: b"state", run / "logs/metrics.csv": b"step,loss/total\n"}
+    for path, content in kept.items():
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    assert cli.adapt(arguments("cut")) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "runs/cut: holds the checkpoint of a run that was stopped" in error
+    assert "--resume, or start again with --overwrite." in error
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_a_new_run_forgets_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    old = ("checkpoints/last.ckpt", "checkpoints/untried.ckpt", "banks.pt", "report.html")
+    old += ("logs/metrics.csv", "logs/metrics-part-0001.csv", "logs/hparams.yaml")
+    old += ("logs/events.out.tfevents.12.host.3.0",)
+    others = {"model.pt", "notes.txt", "logs/wandb/run.yaml", "checkpoints/mine.ckpt"}
+    for name in (*old, *others):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    forget(tmp_path)
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    assert files == others
+
+
+def test_the_logs_of_all_parts_are_kept(tmp_path: Path) -> None:
+    """Also where two of them went on from the same checkpoint; each knows some steps alone."""
+    log = tmp_path / "logs" / "metrics.csv"
+    log.parent.mkdir()
+    for steps in ((9, 19, 29), (19, 29), (29, 39), (29, 49)):
+        keep_earlier_log(tmp_path)
+        rows = [f"{step},{step / 2}\n" for step in steps]
+        log.write_text("step,loss/total\n" + "".join(rows))
+    expected = [(step, step / 2) for step in (9, 19, 29, 39, 49)]
+    assert read_curves(log) == {"loss/total": expected}
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(
