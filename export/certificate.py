@@ -306,5 +306,5 @@ def _versions() -> dict[str, str]:
 
 
 def _rounded_down(share: float) -> float:
-    """Six digits, of which 1.0 means that not one pixel differs."""
-    return math.floor(share * 1e6) / 1e6
+    """Six digits, of which 1.0 means that not one pixel differs; what has six stays as it is."""
+    return math.floor(share * 1e6 + 1e-9) / 1e6

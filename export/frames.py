@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -59,6 +60,17 @@ def load_frames(
 def specs_or_synthetic(specs: Sequence[str] | None, count: int) -> Sequence[str]:
     """The specs given, or those of generated streets, of which `count` frames are wanted."""
     return SYNTHETIC_SPECS[: max(1, count)] if specs is None else specs
+
+
+def frames_sha256(samples: Sequence[Sample]) -> str:
+    """What tells these frames and their labels, in this order, from others."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        for values in (sample.image, sample.label):
+            digest.update(repr(None if values is None else values.shape).encode())
+            if values is not None:
+                digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def is_synthetic(specs: Sequence[str]) -> bool:

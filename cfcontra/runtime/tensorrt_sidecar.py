@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,10 @@ class EngineKey:
     batches: tuple[int, int, int]
     version_compatible: bool = False
     hardware_compatible: bool = False
+
+    def made_stale_by(self, other: EngineKey) -> bool:
+        """Whether it is the same but for the machine: for TensorRT's version or the GPU."""
+        return self != other == replace(self, tensorrt=other.tensorrt, gpu=other.gpu)
 
     def stale_on(self, tensorrt: str, gpu: str) -> str | None:
         """Why this version on this GPU cannot run it; None where it can."""
