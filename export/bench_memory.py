@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     import torch
+
+_PATIENCE = 600.0  # seconds
 
 
 def peak_memory(
@@ -26,13 +30,34 @@ def peak_memory(
     Returns:
         None where the process fails, or the system does not tell.
     """
+    return _of_own_process(_run, model, runtime, device, threads, shape)
+
+
+def _of_own_process(
+    run: Callable[..., float | None], *given: object, patience: float = _PATIENCE
+) -> float | None:
+    """What a function gives in a fresh process; None if it fails, is killed or hangs."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        found = pool.apply_async(_run, (model, runtime, device, threads, shape))
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_tell, args=(sender, run, *given), daemon=True)
+    with receiver:
+        with sender:  # the process has its own end, with which it closes the pipe when it dies
+            process.start()
         try:
-            return found.get(timeout=600)
-        except Exception:  # noqa: BLE001 - the timing stands without it
+            return receiver.recv() if receiver.poll(patience) else None
+        except (EOFError, OSError):
             return None
+        finally:
+            process.kill()
+            process.join()
+
+
+def _tell(sender: Connection, run: Callable[..., float | None], *given: object) -> None:
+    try:
+        found = run(*given)
+    except Exception:  # noqa: BLE001 - the timing stands without it
+        found = None
+    sender.send(found)
 
 
 def _run(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +139,24 @@ def test_a_plain_loop_that_would_run_on_the_cpu_is_refused(
     monkeypatch.setattr(plain_loop, "resolve_device", lambda name: torch.device("cuda", 1))
     with pytest.raises(MissingDependencyError, match=r"--device cuda:1: .* would run on the CPU"):
         PlainLoop(folder / "model.onnx", "cuda:1", 1)
+
+
+@pytest.mark.parametrize(
+    ("run", "given", "patience", "found"),
+    [
+        (float, "2.5", 300.0, 2.5),
+        (float, "no number", 300.0, None),
+        (os._exit, 9, 300.0, None),  # as one that is killed for its memory
+        (time.sleep, 600, 0.2, None),
+    ],
+)
+def test_a_process_that_dies_or_hangs_holds_nobody_up(
+    run: Callable[..., Any], given: object, patience: float, found: float | None
+) -> None:
+    begun = time.monotonic()
+    assert bench_memory._of_own_process(run, given, patience=patience) == found
+    assert time.monotonic() - begun < 120
+    assert not multiprocessing.active_children()
 
 
 def test_a_gpus_memory_is_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
