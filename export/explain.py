@@ -100,6 +100,7 @@ def explain(
     network: onnx.ModelProto,
     sample: Sample,
     precision: str,
+    threads: int | None = None,
 ) -> Explanation:
     """Run a file with all its values laid open, and compare them.
 
@@ -109,15 +110,16 @@ def explain(
         network: its network in float32, as it was before the conversion.
         sample: a frame, of a size that the file takes.
         precision: of the file.
+        threads: of the CPU, None for one per core.
     """
     metadata = reference.metadata
     batch = np.repeat(sample.image[None], metadata.interface.batch or 1, axis=0)
     operators = {node.output[0]: node.op_type for node in network.graph.node}
     names = [_name_in_file(name) for name in operators]
-    values = _opened(file, [NETWORK_INPUT, *names], {"frames": fed(batch, metadata)})
+    values = _opened(file, [NETWORK_INPUT, *names], {"frames": fed(batch, metadata)}, threads)
     expected_images = letterbox(torch.from_numpy(batch), metadata.preprocessing).contiguous()
     images = values[NETWORK_INPUT].astype(np.float32)
-    should = _opened(network, [*operators], {NETWORK_INPUT: images})
+    should = _opened(network, [*operators], {NETWORK_INPUT: images}, threads)
     with torch.inference_mode():
         expected = reference.network(torch.from_numpy(images)).float().numpy()
     layers = tuple(
@@ -160,7 +162,7 @@ def _name_in_file(name: str) -> str:
 
 
 def _opened(
-    file: onnx.ModelProto, names: list[str], given: dict[str, NDArray[Any]]
+    file: onnx.ModelProto, names: list[str], given: dict[str, NDArray[Any]], threads: int | None
 ) -> dict[str, NDArray[Any]]:
     """Values of these names and of all outputs; names that the file does not have are left out."""
     copy = onnx.ModelProto()
@@ -170,7 +172,7 @@ def _opened(
     for name in dict.fromkeys(names):
         if name in made - outputs:
             copy.graph.output.add().name = name
-    session = cpu_session(copy, optimised=False)
+    session = cpu_session(copy, threads, optimised=False)
     known = [output.name for output in session.get_outputs()]
     return dict(zip(known, session.run(known, given), strict=True))
 

@@ -150,7 +150,7 @@ def export_model(
         if explained:
             progress("comparing layer by layer")
             frame = next(at_sizes(samples[:1], (1, 1), interface))[2][0]
-            found = explain(reference, file, network, frame, precision)
+            found = explain(reference, file, network, frame, precision, threads)
             certificate.record["explanation"] = found.to_dict()
             said = f" {found.sentence()}."
         require_passed(certificate, output, picture, worst, checkpoint.metadata.label_space, said)

@@ -31,7 +31,9 @@ class Halved:
     kept: tuple[str, ...]
 
 
-def to_float16(network: onnx.ModelProto, images: Sequence[NDArray[np.float32]]) -> Halved:
+def to_float16(
+    network: onnx.ModelProto, images: Sequence[NDArray[np.float32]], threads: int | None = None
+) -> Halved:
     """Convert weights and arithmetic to fp16.
 
     Args:
@@ -43,7 +45,7 @@ def to_float16(network: onnx.ModelProto, images: Sequence[NDArray[np.float32]]) 
 
     largest = {
         name: max(abs(low), abs(high))
-        for name, (low, high) in tensor_ranges(network, images).items()
+        for name, (low, high) in tensor_ranges(network, images, threads).items()
     }
     for weights in network.graph.initializer:
         values = onnx.numpy_helper.to_array(weights)

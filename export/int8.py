@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from .agreement import Runner, agreement, most_likely
+from .agreement import Runner, agreement, cpu_session, most_likely
 from .graph import NETWORK_INPUT
 from .tidy import tidy
 
@@ -62,7 +62,7 @@ class Quantiser:
         images: network inputs `[1, 3, h, w]` to calibrate and to measure on.
         activations: `uint8` with zero points is what CPUs multiply fastest; `int8` without is
             what TensorRT accepts. Weights are int8 without zero points either way.
-        threads: CPU threads of the measuring.
+        threads: CPU threads.
         progress: told about each step.
     """
 
@@ -83,7 +83,7 @@ class Quantiser:
         best = -1.0
         for method in METHODS:
             progress(f"calibrating on {len(images)} frames, {method}")
-            ranges = _ranges(self._network, images, method, activations)
+            ranges = _ranges(self._network, images, method, activations, threads)
             found = self._agreement(ranges, ())
             if found > best:
                 best, self.method, self._ranges = found, method, ranges
@@ -139,7 +139,13 @@ class Quantiser:
         return agreement(made, self._images, self._expected, self._threads)
 
 
-def _ranges(network: onnx.ModelProto, images: Images, method: str, activations: Activations) -> Any:
+def _ranges(
+    network: onnx.ModelProto,
+    images: Images,
+    method: str,
+    activations: Activations,
+    threads: int | None,
+) -> Any:
     """Range of every tensor over the images."""
     from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
 
@@ -149,13 +155,16 @@ def _ranges(network: onnx.ModelProto, images: Images, method: str, activations: 
         "entropy": CalibrationMethod.Entropy,
     }
     with _workplace(network) as (path, folder), _quiet():
+        augmented = folder / "augmented.onnx"
         calibrator = create_calibrator(
             path,
             [*_QUANTISED],
-            str(folder / "augmented.onnx"),
+            str(augmented),
             kinds[method],
             extra_options={"symmetric": activations == "int8"},
         )
+        # Its own session takes every core, and cannot be told otherwise.
+        calibrator.infer_session = cpu_session(onnx.load(augmented), threads, optimised=False)
         for image in images:  # one by one, so that only one frame's tensors are held
             calibrator.collect_data(_Reader(image))
         return calibrator.compute_data()

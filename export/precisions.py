@@ -71,7 +71,7 @@ def conversions(
         yield Converted(network)
     elif precision == "fp16":
         progress(f"looking for what leaves fp16's range on {len(images)} frames")
-        halved = to_float16(network, images)
+        halved = to_float16(network, images, threads)
         yield Converted(halved.network, {"float_layers": [*halved.kept]})
     else:
         quantiser = Quantiser(network, images, activations, threads, progress)

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from cfcontra.export import exporter, graph, graph_parts
+from cfcontra.export import explain, exporter, graph, graph_parts
 from cfcontra.export.cli import main
 from cfcontra.export.precisions import Converted
 
@@ -30,9 +30,21 @@ def export(model_file: Path, network_once: None, tmp_path: Path) -> Export:
 
 
 def test_a_good_file_departs_nowhere(
-    export: Export, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    export: Export,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    opened: list[int | None] = []
+
+    def cpu_session(model: onnx.ModelProto, threads: int | None, optimised: bool) -> Any:
+        opened.append(threads)
+        return honest(model, threads, optimised)
+
+    honest = explain.cpu_session
+    monkeypatch.setattr(explain, "cpu_session", cpu_session)
     assert export() == 0
+    assert opened == [1, 1]  # of --threads
     assert "every stage and layer stays within" in capsys.readouterr().out
     certificate = json.loads((tmp_path / "out.onnx.certificate.json").read_text())
     explanation = certificate["explanation"]

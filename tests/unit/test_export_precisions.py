@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from cfcontra.export.agreement import Runner, agreement, most_likely
 from cfcontra.export.float16 import to_float16
 from cfcontra.export.int8 import Quantiser
 from cfcontra.export.onnx_file import export_network
+from cfcontra.export.precisions import conversions
 from cfcontra.export.tensor_ranges import tensor_ranges
 from cfcontra.onnx_content import serialise
 
@@ -112,6 +115,22 @@ def test_what_overflows_stays_in_float() -> None:
     naive = to_float16(large, [images()[0] * 0])
     found = next(Runner(naive.network, 1).run(images()))
     assert not np.isfinite(found).all() or agreement(naive.network, images(), expected(large)) < 1
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_no_more_threads_run_than_were_asked_for(
+    plain: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    ran: list[int] = []
+
+    class Session(onnxruntime.InferenceSession):  # type: ignore[misc]
+        def run(self, *given: Any) -> Any:
+            ran.append(self.get_session_options().intra_op_num_threads)
+            return super().run(*given)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    next(conversions(plain, precision, images(1), "uint8", 1, lambda _: None))
+    assert set(ran) == {1}
 
 
 @pytest.mark.parametrize("activations", ["uint8", "int8"])
