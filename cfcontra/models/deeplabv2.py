@@ -9,17 +9,22 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet101_Weights, resnet101
 
 from cfcontra.models.base import ModelOutput, SegmentationModel, require_classes
 from cfcontra.models.pretrained import fit_state
+from cfcontra.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 Layout = Literal["torchvision", "advent"]
 
 _DILATIONS = (6, 12, 18, 24)
 _STEM = {"conv1": "stem.0", "bn1": "stem.1"}
 _CLASSIFIERS = {"fc", "layer5", "layer6"}
+_PYRAMIDS = ("layer5.", "layer6.")
+_CAFFE_MEAN = (122.67891434, 116.66876762, 104.00698793)
+"""Of red, green and blue, from 0 to 255: what AdaptSegNet and AdvEnt subtract from a frame."""
 
 
 class FrozenStages(nn.Module):
@@ -50,6 +55,23 @@ class FrozenStages(nn.Module):
         for stage, dilation in ((self.layer3, 2), (self.layer4, 4)):
             for block in stage:
                 block.conv2.dilation = block.conv2.padding = (dilation, dilation)
+
+    @torch.no_grad()
+    def take_normalised_rgb(self) -> None:
+        """Rewrite a stem that was trained on BGR from 0 to 255 less its mean.
+
+        The same function of a frame, given with ImageNet's mean and standard deviation; beyond
+        the frame's border the mean colour of the one differs from the other's by a grey level.
+        """
+        stem = self.stem.state_dict()  # the stem's own tensors
+        kernels, centre = stem["0.weight"], stem["1.running_mean"]
+        mean, std, caffe = (
+            kernels.new_tensor(rgb, dtype=torch.double).view(3, 1, 1)
+            for rgb in (IMAGENET_MEAN, IMAGENET_STD, _CAFFE_MEAN)
+        )
+        rgb = kernels.double().flip(1)
+        centre -= (rgb * (255 * mean - caffe)).sum(dim=(1, 2, 3))
+        kernels.copy_(rgb * 255 * std)
 
     def _norms(self) -> list[nn.Module]:
         # Several processes turn the one kind into the other.
@@ -120,8 +142,9 @@ class DeepLabV2(SegmentationModel):
     def adopt(self, state: dict[str, Tensor], where: str) -> None:
         """Weights in torchvision's ResNet-101 naming, with or without AdvEnt's classifiers.
 
-        A file with `layer5` is AdvEnt's (also AdaptSegNet's, with `Scale.` before): the network
-        takes its block layout, and its classifiers where they have as many classes.
+        A file with such classifiers (`layer5`, `layer6`) is AdvEnt's, or AdaptSegNet's, with
+        `Scale.` before or without: the network takes its block layout, and its classifiers where
+        they have as many classes, and its stem is rewritten for the frames that a run gives.
         """
         state = {key.removeprefix("Scale."): value for key, value in state.items()}
         encoder = {
@@ -129,18 +152,23 @@ class DeepLabV2(SegmentationModel):
             for key, value in state.items()
             if key.split(".")[0] not in _CLASSIFIERS
         }
-        if any(key.startswith("layer5.") for key in state):
-            self.options = {"layout": "advent"}
-            self.encoder = FrozenStages("advent")
-        fit_state(self.encoder, encoder, where)
-        for classifier, name in zip(self.head, ("layer6", "layer5"), strict=True):
-            own = {
-                key.replace(f"{name}.conv2d_list", "branches"): value
-                for key, value in state.items()
-                if key.startswith(f"{name}.")
-            }
-            if own and own["branches.0.bias"].shape == (self.out_classes,):
-                fit_state(classifier, own, where)
+        if not any(key.startswith(_PYRAMIDS) for key in state):
+            fit_state(self.encoder, encoder, where)
+            return
+        stages = FrozenStages("advent").train(self.training)
+        fit_state(stages, encoder, where)
+        stages.take_normalised_rgb()
+        self.encoder, self.options = stages, {"layout": "advent"}
+        for classifier in self.head:
+            wanted = classifier.state_dict()["branches.0.weight"].shape
+            for name in _PYRAMIDS:  # of one level alone, the last stage's has either name
+                own = {
+                    key.replace(f"{name}conv2d_list", "branches"): value
+                    for key, value in state.items()
+                    if key.startswith(name)
+                }
+                if own and own["branches.0.weight"].shape == wanted:
+                    fit_state(classifier, own, where)
 
     def forward_features(self, images: Tensor) -> ModelOutput:
         third, fourth = self.encoder(images)

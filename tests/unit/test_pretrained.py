@@ -14,6 +14,7 @@ from torchvision.models import resnet101
 from cfcontra.errors import InputError
 from cfcontra.models import build_model, hub
 from cfcontra.models.pretrained import load_pretrained
+from cfcontra.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 
 def saved(path: Path, state: dict[str, Tensor]) -> str:
@@ -64,7 +65,6 @@ def test_advents_weights_bring_their_layout_and_classifiers(
     own = model.state_dict()
     assert torch.equal(own["head.0.branches.2.weight"], state["layer6.conv2d_list.2.weight"])
     assert torch.equal(own["head.1.branches.3.bias"], state["layer5.conv2d_list.3.bias"])
-    assert torch.equal(own["encoder.stem.0.weight"], state["conv1.weight"])
     first = model.encoder.layer2[0]  # type: ignore[index]
     assert (first.conv1.stride, first.conv2.stride) == ((2, 2), (1, 1))
     stages = (model.encoder.layer3, model.encoder.layer4)
@@ -82,8 +82,47 @@ def test_classifiers_of_another_number_of_classes_are_left(
 ) -> None:
     state = {f"Scale.{k}": v for k, v in _advent(residual, 21).items()}
     model = build_model("deeplabv2-resnet101", 19)
+    before = {name: value.clone() for name, value in model.head.state_dict().items()}
     load_pretrained(model, saved(tmp_path / "s.pth", state))
-    assert torch.equal(model.state_dict()["encoder.stem.0.weight"], state["Scale.conv1.weight"])
+    own = model.state_dict()["encoder.layer4.2.conv3.weight"]
+    assert torch.equal(own, state["Scale.layer4.2.conv3.weight"])
+    assert all(torch.equal(value, before[name]) for name, value in model.head.state_dict().items())
+
+
+def test_a_file_with_one_pyramid_brings_it_under_either_name(residual: dict[str, Tensor]) -> None:
+    model = build_model("deeplabv2-resnet101", 4)
+    state = _advent(residual, 4)
+    for name in ("layer6", "layer5"):  # AdvEnt's, AdaptSegNet's
+        one = {k: v for k, v in state.items() if not k.startswith(("layer5.", "layer6."))}
+        pyramid = {k: torch.randn_like(v) for k, v in state.items() if k.startswith("layer6.")}
+        model.adopt(one | {k.replace("layer6", name): v for k, v in pyramid.items()}, "file")
+        assert model.config()["layout"] == "advent"
+        found = model.state_dict()["head.0.branches.3.weight"]
+        assert torch.equal(found, pyramid["layer6.conv2d_list.3.weight"])
+
+
+def test_advents_weights_give_on_a_runs_frames_what_they_gave_on_their_own(
+    tmp_path: Path, residual: dict[str, Tensor]
+) -> None:
+    """Oracle: the first stage of torchvision's network, which the two have in common, with the
+    file's weights, fed as AdvEnt feeds it; beyond the border there is another colour."""
+    state = _advent(residual, 19)
+    state["bn1.running_mean"], state["bn1.running_var"] = torch.randn(64), torch.rand(64) + 1
+    model = build_model("deeplabv2-resnet101", 19).eval()
+    load_pretrained(model, saved(tmp_path / "a.pth", state))
+    assert not model.encoder.layer1[0].bn1.training  # type: ignore[index, union-attr]
+    other = resnet101(weights=None).eval()
+    other.load_state_dict(state, strict=False)
+    other.maxpool.ceil_mode = True
+    frame = torch.randint(0, 256, (1, 3, 128, 160)).float()
+    means = torch.tensor([104.00698793, 116.66876762, 122.67891434]).view(3, 1, 1)
+    mean, std = (torch.tensor(rgb).view(3, 1, 1) for rgb in (IMAGENET_MEAN, IMAGENET_STD))
+    with torch.no_grad():
+        stem = other.maxpool(other.relu(other.bn1(other.conv1(frame[:, [2, 1, 0]] - means))))
+        expected = other.layer1(stem)[..., 8:-8, 8:-8]
+        encoder = model.encoder
+        found = encoder.layer1(encoder.stem((frame / 255 - mean) / std))[..., 8:-8, 8:-8]  # type: ignore[operator]
+    assert float((found - expected).abs().max()) < 1e-4 * float(expected.abs().max())
 
 
 def test_an_encoder_of_the_library(tmp_path: Path) -> None:
