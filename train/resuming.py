@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from cfcontra.files import atomic_path, refusals
 
 from .checks import require_finite
 from .data import PairedBatch
+from .module import AdaptationModule
 from .run_features import BANKS
 from .run_report import REPORT
 
@@ -101,11 +103,27 @@ class Checkpoints(Callback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
-        checkpoint[RUN_KEY] = {"about": self._about, "batches": batches}
+        assert isinstance(pl_module, AdaptationModule)
+        network = pl_module.network.config()
+        checkpoint[RUN_KEY] = {"about": self._about, "batches": batches, "network": network}
 
 
-def read_progress(folder: Path, about: dict[str, Any]) -> int:
-    """Batches that are done according to a run's last checkpoint.
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        batches: that are done.
+        network: `config` of the network, which published weights may have changed; None before
+            the first checkpoint, and in files from before it was kept.
+    """
+
+    batches: int = 0
+    network: dict[str, Any] | None = None
+
+
+def read_progress(folder: Path, about: dict[str, Any]) -> Progress:
+    """What a run's last checkpoint says of its progress.
 
     Raises:
         InputError: no checkpoint, an unreadable one, or one of a run with other settings.
@@ -115,7 +133,8 @@ def read_progress(folder: Path, about: dict[str, Any]) -> int:
         raise InputError(f"{path}: no checkpoint to go on from. Start without --resume.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)[RUN_KEY]
-        before, batches = state["about"], int(state["batches"])
+        before = state["about"]
+        progress = Progress(int(state["batches"]), state.get("network"))
     except Exception as error:  # Foreign bytes are read as opcodes: any error may come of them.
         raise InputError(
             f"{path}: not a checkpoint of this package, or damaged. Start again with --overwrite."
@@ -129,7 +148,7 @@ def read_progress(folder: Path, about: dict[str, Any]) -> int:
             f"{folder}: the settings have changed since: {shown}{more}. Resume with the same, or "
             "start again with --overwrite."
         )
-    return batches
+    return progress
 
 
 def require_none_to_resume(folder: Path) -> None:

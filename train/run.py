@@ -6,6 +6,7 @@ import logging
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -39,7 +40,7 @@ from .norm_statistics import estimate_statistics, mixed_batches
 from .processes import process_rank
 from .recipe import Stage
 from .request import RunRequest, RunResult
-from .resuming import forget, keep_earlier_log, read_progress, require_none_to_resume
+from .resuming import Progress, forget, keep_earlier_log, read_progress, require_none_to_resume
 from .run_features import note_banks
 from .run_report import RunData, note_data, write_run_report
 from .selection import Selection
@@ -92,7 +93,7 @@ def _run(request: RunRequest) -> RunResult | None:
     check_stage(stage, target)
     check_data(recipe.data, {"source": source, "target": target})
     seed_everything(recipe.seed, verbose=False)
-    checkpoint = _initial_checkpoint(request, label_space)
+    checkpoint = _initial_checkpoint(request, label_space, done.network)
     check_network(stage, checkpoint.model)
     weights, rare_classes = _balance(source, recipe.data, stage)
     module = AdaptationModule(checkpoint, recipe, stage, weights, request.resume)
@@ -109,7 +110,7 @@ def _run(request: RunRequest) -> RunResult | None:
         rare_classes,
     )
     selection = None if target is None else _selection(module, target, val, device)
-    trainer = fit(module, request, domains, target, val, selection, device, placement, done)
+    trainer = fit(module, request, domains, target, val, selection, device, placement, done.batches)
     if not trainer.is_global_zero:
         return None
     preprocessing = checkpoint.metadata.preprocessing
@@ -136,12 +137,12 @@ def _run(request: RunRequest) -> RunResult | None:
     return RunResult(model_path, scores, report)
 
 
-def _done_before(request: RunRequest) -> int:
+def _done_before(request: RunRequest) -> Progress:
     if request.resume:
         return read_progress(request.folder, request.about())
     if not request.overwrite:
         require_none_to_resume(request.folder)
-    return 0
+    return Progress()
 
 
 def _report(request: RunRequest, device: torch.device) -> Path | None:
@@ -192,11 +193,15 @@ def _selection(
     return Selection(probe, settings, module.stage.steps, val)
 
 
-def _initial_checkpoint(request: RunRequest, label_space: LabelSpace) -> Checkpoint:
+def _initial_checkpoint(
+    request: RunRequest, label_space: LabelSpace, network: dict[str, Any] | None
+) -> Checkpoint:
+    """What the run begins with, or what its checkpoint of a `network` is loaded into."""
     recipe = request.recipe
     preprocessing = Preprocessing(recipe.data.work_size)
     if request.init is None:
-        model = build_model(recipe.model.name, label_space.num_classes)
+        config = network or {"name": recipe.model.name}
+        model = build_model(num_classes=label_space.num_classes, **config)
         if recipe.model.weights and not request.resume:
             load_pretrained(model, recipe.model.weights)
         return Checkpoint(model, ModelMetadata(label_space, preprocessing, model.config()))

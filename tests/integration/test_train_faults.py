@@ -19,6 +19,8 @@ import torch
 from lightning.pytorch import loggers
 from lightning.pytorch.loggers import CSVLogger
 
+from cfcontra.checkpoint import load_checkpoint
+from cfcontra.models import MODELS
 from cfcontra.models.light import LightSegmenter
 from cfcontra.train import cli
 from cfcontra.train.loggers import SERVICES, build_loggers
@@ -158,18 +160,33 @@ def test_a_hub_that_cannot_be_reached(
     assert "cannot be downloaded" in text and "give its path" in text
 
 
-def test_a_resumed_run_asks_no_hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = LightSegmenter(11).state_dict()
-    monkeypatch.setattr(LightSegmenter, "published_state", lambda _: state)
-    monkeypatch.setattr(LightSegmenter, "adopt", lambda model, state, _: None)
+class Published(LightSegmenter):
+    """A network that another layout's weights make another one, as AdvEnt's do."""
+
+    def __init__(self, num_classes: int, layout: str = "own") -> None:
+        super().__init__(num_classes)
+        self.options = {"layout": layout}
+
+    def published_state(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    def adopt(self, state: dict[str, torch.Tensor], where: str) -> None:
+        self.options = {"layout": "theirs"}
+
+
+def test_a_resumed_run_asks_no_hub_and_has_the_network_that_its_weights_brought(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS, "light", Published)
     assert adapt("--model.weights", "imagenet") == 0
 
     def unreachable(_: LightSegmenter) -> dict[str, torch.Tensor]:
         raise AssertionError("asked")
 
-    monkeypatch.setattr(LightSegmenter, "published_state", unreachable)
+    monkeypatch.setattr(Published, "published_state", unreachable)
     (place / "runs/ad/model.pt").unlink()
     assert adapt("--model.weights", "imagenet", "--resume") == 0
+    assert load_checkpoint(place / "runs/ad/model.pt").metadata.model["layout"] == "theirs"
 
 
 def test_after_a_full_disk_the_run_goes_on_from_the_checkpoint_before(
