@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -56,6 +57,15 @@ class JobProgress:
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bar off the screen for the block, which prints past `console`."""
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()
 
     def begin(self, number: int, name: str) -> None:
         """The next video.

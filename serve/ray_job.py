@@ -136,7 +136,9 @@ def _remote(
         (node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0
     )
     threads = arguments.threads or max(1, min(_THREADS, int(smallest)))
-    gpus = 0 if arguments.device == "cpu" else int(ray.cluster_resources().get("GPU", 0))
+    stays = arguments.device == "auto" and arguments.runtime.startswith("openvino")
+    on_cpu = arguments.device == "cpu" or stays  # OpenVINO takes no CUDA
+    gpus = 0 if on_cpu else int(ray.cluster_resources().get("GPU", 0))
     if arguments.device.startswith("cuda") and not gpus:
         raise InputError(f"--device {arguments.device}: the Ray cluster has no GPU.")
     sent = copy(arguments)

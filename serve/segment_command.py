@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,7 +125,7 @@ class SegmentJob:
                     progress.begin(number, task.found.title)
                 try:
                     source = opened or open_source(task.found, self._options)
-                    self._say(self._segment(source, task, backend, extras, progress))
+                    self._say(self._segment(source, task, backend, extras, progress), progress)
                 except StoppedError:
                     return
                 except CfcontraError as error:
@@ -179,8 +179,10 @@ class SegmentJob:
             source = open_source(task.found, self._options)
             return self._segment(source, task, backend, extras, None)
 
-    def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, soft_wrap=True)
+    def _say(self, line: str, progress: JobProgress | None = None) -> None:
+        # The bar is on the other console: both may be the same terminal.
+        with nullcontext() if progress is None else progress.aside():
+            self._console.print(line, markup=False, soft_wrap=True)
 
     def _fail(self, failure: str, failures: list[str]) -> None:
         failures.append(failure)

@@ -71,10 +71,10 @@ def find(sources: Iterable[str], output: Path | None = None) -> list[Found]:
         InputError: a pattern or a folder holds nothing.
     """
     named = list(sources)
-    found: dict[Path, Found] = {}
+    found: dict[str | Path, Found] = {}
     for source in named:
         for entry in _expand(source, len(named) > 1, output):
-            found.setdefault(entry.source, entry)
+            found.setdefault(entry.live or entry.source, entry)
     entries = list(found.values())
     clash = len({entry.relative for entry in entries}) < len(entries)
     return _mirrored(entries) if clash and len(named) > 1 else entries
@@ -86,6 +86,8 @@ def _mirrored(entries: list[Found]) -> list[Found]:
         for entry in entries
         if not entry.live and entry.source != Path(STANDARD_INPUT)
     }
+    if not paths:
+        return entries
     top = os.path.commonpath([path.parent for path in paths.values()])
     return [
         replace(entry, relative=path.relative_to(top).with_name(entry.relative.name))

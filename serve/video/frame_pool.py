@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .neighbours import Neighbours
+
 SAME = 0.02
 """Distance of descriptors below which two frames show the same."""
 _LARGEST = 3.0  # standard deviations that an outlier counts for at most
@@ -89,7 +91,8 @@ class FramePool:
         self._capacity = max(_FEWEST, _SPARE * budget)
         self._dropped = dropped
         self._candidates: list[Candidate] = []
-        self._distances = np.zeros((0, 0), np.float32)
+        self._scores = np.zeros((0, 0))  # of the candidates `[N, S]`
+        self._places = Neighbours()
 
     def __len__(self) -> int:
         return len(self._candidates)
@@ -104,11 +107,9 @@ class FramePool:
             candidates: with their keys, in its order.
             statistics: of all frames it had seen.
         """
-        self.statistics, self._candidates = statistics, list(candidates)
-        places = np.array([one.descriptor for one in candidates], np.float32)
-        self._distances = np.zeros((len(places), len(places)), np.float32)
-        for number, place in enumerate(places):
-            self._distances[number] = np.linalg.norm(places - place, axis=1)
+        self.statistics = statistics
+        for candidate in candidates:
+            self._hold(candidate)
 
     def offer(self, candidate: Candidate, keep: Callable[[], str]) -> bool:
         """Take a candidate in if it is worth more than what would go for it.
@@ -120,34 +121,58 @@ class FramePool:
         Returns:
             whether it was taken.
         """
-        known = np.array([other.descriptor for other in self._candidates], np.float32)
-        known = known.reshape(len(self._candidates), candidate.descriptor.size)
-        row = np.linalg.norm(known - candidate.descriptor, axis=1).astype(np.float32)
-        distances = np.pad(self._distances, (0, 1))
-        distances[-1, :-1] = distances[:-1, -1] = row
-        pool = [*self._candidates, candidate]
-        leaves = self._least(pool, distances)
-        if leaves == len(pool) - 1:
+        self._hold(candidate)
+        leaves = self._least()
+        if leaves == len(self._candidates) - 1:
+            self._let_go(leaves)
             return False
-        candidate.key = keep()
+        try:
+            candidate.key = keep()
+        except BaseException:
+            self._let_go(len(self._candidates) - 1)
+            raise
         if leaves is not None:
-            self._dropped(pool[leaves].key)
-            del pool[leaves]
-            distances = np.delete(np.delete(distances, leaves, 0), leaves, 1)
-        self._candidates, self._distances = pool, distances
+            self._dropped(self._let_go(leaves).key)
         return True
 
-    def _least(self, pool: list[Candidate], distances: NDArray[np.float32]) -> int | None:
-        """Which candidate should go; None if there is room and all are different."""
-        utility = self._utility(pool)
-        apart = _to_better(distances, utility)
-        same = np.flatnonzero(apart < SAME)
-        if same.size:
-            return int(same[0])
-        return int((utility * apart).argmin()) if len(pool) > self._capacity else None
+    def _hold(self, candidate: Candidate) -> None:
+        self._candidates.append(candidate)
+        self._scores = np.vstack(
+            (self._scores.reshape(-1, candidate.scores.size), candidate.scores)
+        )
+        self._places.add(candidate.descriptor)
 
-    def _utility(self, pool: list[Candidate]) -> NDArray[np.float64]:
-        return self.statistics.utility(np.array([candidate.scores for candidate in pool]))
+    def _let_go(self, index: int) -> Candidate:
+        self._scores = np.delete(self._scores, index, 0)
+        self._places.remove(index)
+        return self._candidates.pop(index)
+
+    def _least(self) -> int | None:
+        """Which candidate should go; None if there is room and all are different.
+
+        The product of utility and distance to a better one is the smallest where that of utility
+        and distance to the nearest of all is: of two that are nearest to each other the less useful
+        one has both. So the better ones are looked for where there is a tie alone.
+        """
+        utility = self.statistics.utility(self._scores)
+        nearest = self._places.nearest.astype(np.float64)
+        for index in np.flatnonzero(nearest < SAME).tolist():
+            if self._to_better(index, utility) < SAME:
+                return int(index)
+        if len(self._candidates) <= self._capacity:
+            return None
+        worth = utility * nearest
+        least: list[int] = np.flatnonzero(worth == worth.min()).tolist()
+        return min(least, key=lambda index: utility[index] * self._to_better(index, utility))
+
+    def _to_better(self, index: int, utility: NDArray[np.float64]) -> float:
+        """Distance of one to the nearest of higher utility; infinite for the best.
+
+        Of equals the earlier one counts as better.
+        """
+        better = utility > utility[index]
+        better[:index] |= utility[:index] == utility[index]
+        return float(self._places.distances_of(index)[better].min(initial=np.inf))
 
     def select(self) -> list[tuple[Candidate, float, float]]:
         """The frames to keep, the most valuable first: greedy k-center, weighted by utility.
@@ -162,7 +187,7 @@ class FramePool:
         """
         if not self._candidates:
             return []
-        utility = self._utility(self._candidates)
+        utility = self.statistics.utility(self._scores)
         nearest = np.full(len(self._candidates), np.inf)
         chosen: list[tuple[Candidate, float, float]] = []
         while len(chosen) < min(self.budget, len(self._candidates)):
@@ -171,17 +196,6 @@ class FramePool:
             if nearest[best] < SAME:
                 break
             chosen.append((self._candidates[best], float(utility[best]), float(nearest[best])))
-            nearest = np.minimum(nearest, self._distances[best])
+            place = self._candidates[best].descriptor
+            nearest = np.minimum(nearest, self._places.distances(place))
         return chosen
-
-
-def _to_better(distances: NDArray[np.float32], utility: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of each to the nearest of higher utility; infinite for the best.
-
-    Of equals the earlier one counts as better.
-    """
-    order = np.argsort(-utility, kind="stable")
-    rank = np.empty(len(order), int)
-    rank[order] = np.arange(len(order))
-    better = rank[None, :] < rank[:, None]
-    return np.asarray(np.where(better, distances, np.inf).min(axis=1), dtype=np.float64)

@@ -82,17 +82,19 @@ def _into_folder(entry: Found, output: Path | None, kinds: Sequence[str]) -> Tas
 
 def _refuse_clashes(tasks: list[Task]) -> None:
     sources = {task.source.resolve() for task in tasks}
-    taken: dict[Path, Path] = {}
+    taken: dict[Path, Found] = {}
     for task in tasks:
         for output in task.outputs.values():
             if output.resolve() in sources:
                 raise InputError(f"{output}: is the source itself; choose another --output.")
-            other = taken.setdefault(output, task.source)
-            if other != task.source:
-                raise InputError(
-                    f"{other} and {task.source} would both be written to {output}. "
-                    "Segment them in two goes, or rename one."
-                )
+            other = taken.setdefault(output, task.found)
+            if other != task.found:
+                if task.found.live:  # what tells them apart may be in the query, which is not shown
+                    advice = "Segment each by itself, with an --output of its own."
+                else:
+                    advice = "Segment them in two goes, or rename one."
+                both = f"{other.name} and {task.found.name}"
+                raise InputError(f"{both} would both be written to {output}. {advice}")
 
 
 def _without_results(found: list[Found]) -> list[Found]:

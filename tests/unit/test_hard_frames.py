@@ -98,6 +98,41 @@ def test_a_full_pool_gives_up_what_is_replaced_best_and_says_so() -> None:
     assert np.all(places.max(axis=0) > 0.8)
 
 
+def plain_least(pool: list[Candidate], statistics: ScoreStatistics, room: int) -> int | None:
+    """Which candidate should go, by its definition: every pair is looked at."""
+    utility = statistics.utility(np.array([one.scores for one in pool]))
+    places = np.array([one.descriptor for one in pool])
+    apart = []
+    for number, place in enumerate(places):
+        better = [n for n, u in enumerate(utility) if (-u, n) < (-utility[number], number)]
+        distances = np.linalg.norm(places[better] - place, axis=1)
+        apart.append(float(distances.min(initial=np.inf)))
+    same = [number for number, distance in enumerate(apart) if distance < SAME]
+    if same:
+        return same[0]
+    return int((utility * apart).argmin()) if len(pool) > room else None
+
+
+@pytest.mark.parametrize("steps", [3, 7, 1000])  # few steps: ties of scores and of distances
+def test_a_pool_gives_up_what_its_definition_says(steps: int) -> None:
+    pool, rng = FramePool(4), np.random.default_rng(steps)
+    expected: list[Candidate] = []
+    gone: set[int] = set()
+    for _ in range(160):
+        scores, place = (np.round(rng.random(size) * steps) / steps for size in (2, 4))
+        one = candidate(list(scores), list(place + rng.choice([0.0, 0.015], 4)))
+        pool.statistics.add(one.scores)
+        expected.append(one)
+        leaves = plain_least(expected, pool.statistics, pool._capacity)
+        taken = pool.offer(one, lambda: "kept")
+        assert taken == (leaves != len(expected) - 1)
+        if leaves is not None:
+            gone.add(leaves)
+            del expected[leaves]
+        assert list(map(id, pool)) == list(map(id, expected))
+    assert len(gone) > 10
+
+
 def scene(seed: int) -> av.VideoFrame:
     """A picture of coarse random blocks."""
     rng = np.random.default_rng(seed)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 from rich.console import Console
 
 from cfcontra.serve.progress import JobProgress
+from cfcontra.serve.segment_command import SegmentJob
+from cfcontra.serve.video.sources import SourceOptions
 
 
 class Bar:
@@ -90,3 +94,23 @@ def test_a_video_of_unknown_length_leaves_the_whole_open(expected: int | None) -
     assert "1/2 cam (12 ms behind)" in bar.columns()
     bar.job.end()
     assert bar.counts == (7, 27)
+
+
+def test_what_is_said_of_a_video_has_its_own_line_of_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = io.StringIO()
+    bar, said = (
+        Console(file=screen, force_terminal=True, width=80, highlight=False) for _ in range(2)
+    )
+    monkeypatch.setattr("cfcontra.serve.segment_command.console", said)
+    job = SegmentJob(Namespace(output=None), (), SourceOptions(), [])
+    with JobProgress(bar, [10, 10]) as progress:
+        progress.begin(1, "a.mp4")
+        progress.update(10, 10)
+        job._say("a.mp4: 10 frames", progress)
+        progress.begin(2, "b.mp4")
+    before, after = screen.getvalue().split("a.mp4: 10 frames\n")
+    assert "1/2 a.mp4" in before
+    assert re.search(r"\x1b\[1A\x1b\[2K$", before)  # the bar's line is empty again
+    assert "2/2 b.mp4" in after

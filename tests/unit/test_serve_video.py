@@ -6,6 +6,7 @@ import re
 import signal
 import threading
 import time
+from datetime import datetime, tzinfo
 from fractions import Fraction
 from pathlib import Path
 
@@ -169,6 +170,22 @@ def test_names_that_meet_are_mirrored_from_the_folder_that_holds_them_all(
     monkeypatch.chdir(tmp_path / "here")
     found = [str(entry.relative) for entry in find(sources, Path("out"))]
     assert [re.sub(r"-\d{8}-\d{6}$", "", name) for name in found] == below
+
+
+def test_channels_of_one_recorder_are_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Noon(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Noon:
+            return cls(2024, 1, 2, 12)
+
+    monkeypatch.setattr("cfcontra.serve.video.find.datetime", Noon)
+    channels = [f"rtsp://me:secret@10.0.0.5/play?channel={number}" for number in (1, 2)]
+    assert [entry.live for entry in find([*channels, channels[0]])] == channels
+    assert len(plan(channels, None, ())) == 2
+    with pytest.raises(InputError, match=r"10\.0\.0\.5/play.* would both .*by itself") as caught:
+        plan(channels, Path("out"))
+    assert "secret" not in str(caught.value)
+    assert "channel" not in str(caught.value)
 
 
 def test_names_with_dots_are_kept_whole(tmp_path: Path) -> None:
