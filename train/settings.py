@@ -84,7 +84,7 @@ class OptimizerSettings:
     """Optimiser and its polynomial schedule `lr · (1 − step/horizon)^power`.
 
     Attributes:
-        name: the optimiser.
+        name: the optimiser; beside `sgd`, AdvEnt's discriminators take Adam, as published.
         lr: learning rate of the encoder, at its highest.
         head_lr_factor: factor on the rate of decoder, classifier and projection head.
         momentum: of `sgd`.

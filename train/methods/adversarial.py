@@ -13,6 +13,7 @@ from cfcontra.models import SegmentationModel
 
 from ..discriminator import Discriminator
 from ..losses.entropy import self_information
+from ..optim import DISCRIMINATOR
 from ..settings import AdversarialSettings
 from .base import Step, Term, resize_mask
 
@@ -49,7 +50,7 @@ class Adversarial(Term):
         return losses
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        group = {"params": [*self.parameters()], "name": "discriminator"}
+        group = {"params": [*self.parameters()], "name": DISCRIMINATOR}
         return [{**group, "lr": self._settings.lr, "weight_decay": 0.0}]
 
 
