@@ -17,7 +17,8 @@ from cfcontra.errors import CfcontraError
 from cfcontra.opencv import cv2
 
 from .address import redacted
-from .audio import AudioTrack, start_of
+from .audio import AudioTrack, known_sounds, start_of
+from .continuity import Continuity
 from .open_file import find_accelerator, reason_of
 from .picture import from_pixels
 from .source import DEFAULT_RATE
@@ -103,7 +104,8 @@ class StreamFeed:
         self.audio: AudioTrack | None = None
         if sounds and self.recorded:
             start = start_of(self._container, self._stream)
-            self.audio = AudioTrack(self._shown, address, start, (_OPENING, stall))
+            pictures = self._stream.index
+            self.audio = AudioTrack(self._shown, address, start, pictures, (_OPENING, stall))
 
     def _open(self, address: str, options: dict[str, str]) -> av.container.InputContainer:
         options = {**options, "analyzeduration": _ANALYSED}
@@ -126,12 +128,18 @@ class StreamFeed:
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         last = time.monotonic()
+        sounds = known_sounds(self._container) if self.recorded else ()
+        move = Continuity()
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in self._container.demux(self._stream, *sounds):
+                if self.recorded:
+                    move(packet)
+                if packet.stream.index != self._stream.index:
+                    continue
                 try:
-                    for frame in packet.decode():
-                        last = time.monotonic()
+                    for frame in self._stream.decode(packet):
                         yield frame
+                        last = time.monotonic()  # without the time that the reader has taken
                 except av.error.InvalidDataError:
                     self.damaged += 1
                 if time.monotonic() - last > self._stall:

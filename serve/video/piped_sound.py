@@ -11,7 +11,7 @@ import av
 from cfcontra.errors import InputError, system_reason
 from cfcontra.files import refusals
 
-from .audio import AudioTrack
+from .audio import AudioTrack, Increasing
 
 _FILE = "sound.nut"  # holds every codec and time as they are, and can be read up to its last packet
 _LATER = 60  # seconds that are added, as times must not be negative there
@@ -28,14 +28,14 @@ class PipedSound:
     """
 
     def __init__(self, name: str, streams: tuple[av.AudioStream, ...]) -> None:
-        self._name = name
-        self.streams = tuple(stream for stream in streams if stream.codec_context is not None)
+        self._name, self._streams = name, streams
         self._waiting: list[av.Packet[av.stream.Stream]] | None = []
         self._lock = threading.Lock()
         self._path = Path()
         self._file: av.container.OutputContainer | None = None
         self._kept: dict[int, av.stream.Stream] = {}
         self._lengths: dict[int, Fraction] = {}
+        self._increases = Increasing(name)
 
     def keep(self, folder: Path, start: Fraction) -> AudioTrack:
         """Let the sound be kept.
@@ -53,7 +53,7 @@ class PipedSound:
                 with refusals(self._path):
                     options = {"fflags": "+flush_packets"}
                     self._file = av.open(f"file:{self._path}", "w", format="nut", options=options)
-                for stream in self.streams:
+                for stream in self._streams:
                     made = self._file.add_stream_from_template(stream, opaque=True)
                     self._kept[stream.index] = made
                 for packet in self._waiting:
@@ -73,7 +73,7 @@ class PipedSound:
             self._waiting = None
 
     def take(self, packet: av.Packet[av.stream.Stream]) -> None:
-        """One packet of `streams`.
+        """One packet of the streams; one that overlaps another is not kept.
 
         Raises:
             InputError: the disk is full or refuses.
@@ -86,6 +86,8 @@ class PipedSound:
 
     def _write(self, packet: av.Packet[av.stream.Stream]) -> None:
         if packet.dts is None or packet.pts is None or self._file is None:
+            return
+        if not self._increases(packet):
             return
         packet.pts += round(_LATER / packet.time_base)
         packet.dts += round(_LATER / packet.time_base)
@@ -102,6 +104,7 @@ class PipedSound:
     def close(self) -> None:
         """Complete the file; what comes now is dropped."""
         with self._lock:
+            self._increases.close()
             file, self._file = self._file, None
             if file is not None:
                 file.close()

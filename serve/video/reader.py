@@ -9,10 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.format import Flags
 
 from cfcontra.errors import InputError, system_reason
 
-from .audio import AudioTrack, start_of
+from .audio import AudioTrack, known_sounds, start_of
+from .continuity import Continuity
 from .open_file import open_container
 from .pipe import Pipe
 from .piped_sound import PipedSound
@@ -54,11 +56,11 @@ class VideoReader(Source):
         self._source, self._threads, self._hwaccel = source, threads, hwaccel
         self._max_pixels = max_pixels
         self.resumable = isinstance(source, Path)
-        self._skipped = 0
+        self._skipped = self._owed = 0
         self._last: int | None = None
         self._container, self._stream = self._open()
-        sounds = () if isinstance(source, Path) else self._container.streams.audio
-        self._piped_sound = PipedSound(self.name, sounds)
+        self._sounds = known_sounds(self._container)
+        self._piped_sound = PipedSound(self.name, self._sounds)
         try:
             self._frames = self._decode()
             self._first = next(self._frames, None)
@@ -79,7 +81,7 @@ class VideoReader(Source):
         if not self._container.streams.audio:
             return None
         if isinstance(self._source, Path):
-            return AudioTrack(self.name, f"file:{self._source}", self._start())
+            return AudioTrack(self.name, f"file:{self._source}", self._start(), self._stream.index)
         return self._piped_sound.keep(folder, self._start())
 
     def _start(self) -> Fraction:
@@ -114,6 +116,8 @@ class VideoReader(Source):
             yield Frame(count, image, origin)
             count += 1
             frame = next(self._frames, None)
+            if frame is None:
+                frame = self._held_back(Mark(count, last, origin, self.damaged))
         self._say_what_is_missing(count)
 
     def _say_what_is_missing(self, count: int) -> None:
@@ -127,13 +131,22 @@ class VideoReader(Source):
     def skip_to(self, mark: Mark) -> None:
         if not isinstance(self._source, Path):
             super().skip_to(mark)
-        if not (self._seek(mark) or self._count_up_to(mark)):
+        if not ((not self._restarts() and self._seek(mark)) or self._count_up_to(mark)):
             raise InputError(
                 f"{self.name}: has fewer than the {mark.frames} frames that were read before. "
                 "Leave --resume out to start over."
             )
         self._first = next(self._frames, None)
         self._skipped, self._last, self.damaged = mark.frames, mark.pts, mark.damaged
+
+    def _restarts(self) -> bool:
+        """Whether the clock starts anew anywhere, so that a time may stand for two places."""
+        if not Flags.ts_discont & Flags(self._container.format.flags):
+            return False
+        with suppress(av.FFmpegError, OSError):  # decoding will meet it again
+            for packet in self._container.demux(self._stream, *self._sounds):
+                self._continuity(packet)
+        return self._continuity.restarted
 
     def _seek(self, mark: Mark) -> bool:
         """Decode from a key frame some seconds before the mark; whether it was met."""
@@ -152,24 +165,54 @@ class VideoReader(Source):
 
     def _count_up_to(self, mark: Mark) -> bool:
         """Decode from the start as many frames as lie before the mark; whether there are."""
-        self._container.close()
-        self._container, self._stream = self._open()
+        self._open_again()
         self._frames = self._decode()
         return sum(1 for _ in zip(range(mark.frames), self._frames, strict=False)) == mark.frames
 
+    def _held_back(self, mark: Mark) -> av.VideoFrame | None:
+        """The next frame behind the last one given, where packets are left that gave none.
+
+        At the end a decoder of several threads gives up what it holds where one packet of it is
+        damaged; one thread only loses that packet.
+        """
+        if self._owed <= 0 or not self._has_another_try:
+            return None
+        self._threads = 1
+        self._open_again()
+        if not self._seek(mark):
+            return None
+        self.damaged = mark.damaged
+        return next(self._frames, None)
+
+    @property
+    def _has_another_try(self) -> bool:
+        found_again = isinstance(self._source, Path) and not self._continuity.restarted
+        return found_again and self._threads != 1
+
+    def _open_again(self) -> None:
+        self._container.close()
+        self._container, self._stream = self._open()
+        self._sounds = known_sounds(self._container)
+
     def _decode(self) -> Iterator[av.VideoFrame]:
+        self._continuity, self._owed = Continuity(), 0
         try:
-            for packet in self._container.demux(self._stream, *self._piped_sound.streams):
+            for packet in self._container.demux(self._stream, *self._sounds):
+                self._continuity(packet)
                 if packet.stream.index != self._stream.index:
-                    self._piped_sound.take(packet)
+                    if isinstance(self._source, Pipe):
+                        self._piped_sound.take(packet)
                     continue
+                self._owed += bool(packet.size and not packet.is_discard)
                 try:
                     frames = self._stream.decode(packet)
                 except av.error.InvalidDataError:
                     self._check_size(failed=True)
-                    self.damaged += 1
+                    if packet.size or not self._has_another_try:  # else it is met again
+                        self.damaged += 1
                     continue
                 self._check_size()
+                self._owed -= len(frames)
                 yield from frames
         except av.error.InvalidDataError:
             self.damaged += 1
