@@ -6,7 +6,9 @@ import errno
 import os
 import socket
 import tempfile
+from asyncio import Protocol
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from cfcontra.errors import InputError
 
@@ -79,7 +81,12 @@ def serve(
                 ready(_url(claimed))
 
     config = uvicorn.Config(
-        build_app(state), log_level="warning", timeout_graceful_shutdown=2, server_header=False
+        build_app(state),
+        http=_protocol(),
+        ws="none",
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+        server_header=False,
     )
     try:
         Server(config).run(sockets=[claimed])
@@ -89,6 +96,14 @@ def serve(
         claimed.close()
         state.close()
         tempfile.tempdir = None
+
+
+def _protocol() -> type[Protocol] | str:
+    if find_spec("httptools") is None:  # as on Windows: h11 bounds a head by itself
+        return "h11"
+    from .connections import Connection
+
+    return Connection
 
 
 def _url(claimed: socket.socket) -> str:
