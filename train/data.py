@@ -55,6 +55,10 @@ class PairedBatch:
     source: DomainBatch
     target: DomainBatch | None
 
+    def ends_step(self, accumulate: int) -> bool:
+        """Whether it is the last of the `accumulate` batches of an optimiser step."""
+        return (self.number + 1) % accumulate == 0
+
 
 class PairedDomains(Dataset[PairedBatch]):
     """Step number → batch. The same step gives the same batch in any process.

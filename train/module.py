@@ -108,7 +108,7 @@ class AdaptationModule(LightningModule):
         return total
 
     def on_train_batch_end(self, outputs: Any, batch: PairedBatch, batch_idx: int) -> None:
-        if (batch.number + 1) % self.stage.optimizer.accumulate:
+        if not batch.ends_step(self.stage.optimizer.accumulate):
             return
         if self._loss_scale() >= self._scale_before:  # fp16 lowers it when it skips a step
             self.method.commit(self.network)

@@ -18,7 +18,7 @@ from cfcontra.visualize import colorize
 
 from .averaging import result_network
 from .confusion import draw_matrix
-from .data import labels_of, usable_pixels
+from .data import PairedBatch, labels_of, usable_pixels
 from .methods.contrast import Contrast
 from .module import AdaptationModule
 from .plain_frames import plain_frames
@@ -40,10 +40,16 @@ class Panels(Callback):
         self._frames: tuple[Tensor, Tensor] | None = None
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: PairedBatch,
+        batch_idx: int,
     ) -> None:
         step = trainer.global_step
-        due = step % self._every == 0 or step == trainer.max_steps
+        ended = batch.ends_step(trainer.accumulate_grad_batches)
+        due = ended and (step % self._every == 0 or step == trainer.max_steps)
         if not due or not trainer.is_global_zero:
             return
         assert isinstance(pl_module, AdaptationModule)

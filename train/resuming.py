@@ -87,7 +87,7 @@ class Checkpoints(Callback):
         batch: PairedBatch,
         batch_idx: int,
     ) -> None:
-        if self._saved and (batch.number + 1) % trainer.accumulate_grad_batches == 0:
+        if self._saved and batch.ends_step(trainer.accumulate_grad_batches):
             self._saved = False
             if trainer.is_global_zero:
                 with refusals(self._last):

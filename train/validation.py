@@ -17,6 +17,7 @@ from cfcontra.label_space import IGNORE_INDEX
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from .averaging import result_network
+from .data import PairedBatch
 from .evaluate import evaluate_backend
 from .methods.base import resize_labels
 from .module import AdaptationModule
@@ -46,10 +47,17 @@ class Validation(Callback):
         self._frames: tuple[Tensor, Tensor] | None = None
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: PairedBatch,
+        batch_idx: int,
     ) -> None:
         step = trainer.global_step
-        if step % self._every or step >= trainer.max_steps or not trainer.is_global_zero:
+        ended = batch.ends_step(trainer.accumulate_grad_batches)
+        due = ended and step % self._every == 0 and step < trainer.max_steps
+        if not due or not trainer.is_global_zero:
             return
         assert isinstance(pl_module, AdaptationModule)
         network = result_network(trainer, pl_module)

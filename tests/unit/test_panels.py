@@ -11,11 +11,14 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cfcontra.checkpoint import load_checkpoint
-from cfcontra.datasets import open_dataset
+from cfcontra.datasets import SegmentationDataset, open_dataset
 from cfcontra.label_space import LABEL_SPACES
+from cfcontra.metrics import Scores
 from cfcontra.models import build_model
-from cfcontra.train import cli
+from cfcontra.runtime import Backend
+from cfcontra.train import cli, validation
 from cfcontra.train.curves import read_curves
+from cfcontra.train.evaluate import evaluate_backend
 from cfcontra.train.methods.contrast import Contrast
 from cfcontra.train.panels import between_classes, prototype_similarity
 from cfcontra.train.settings import ContrastSettings
@@ -136,6 +139,24 @@ def test_a_run_is_looked_at_without_being_asked_to(
     assert images(place / "runs/ad/logs", "prototype_similarity") == [3, 6, 9, 12, 15, 17]
     assert cli.train([*given, "--run", "src", "--quiet", "--train.steps", "3"]) == 0
     assert images(place / "runs/src/logs", "source") == [1, 2, 3]
+
+
+def test_a_step_of_several_batches_is_looked_at_once(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[Scores] = []
+
+    def counting(backend: Backend, dataset: SegmentationDataset) -> Scores:
+        scored.append(evaluate_backend(backend, dataset))
+        return scored[-1]
+
+    monkeypatch.setattr(validation, "evaluate_backend", counting)
+    more = ("--steps", "4", "--optimizer.accumulate", "2", "--val_every", "2")
+    more += ("--method", "source-only", "--selection.score", "last")
+    assert adapt("many", *more, "--val", "folder:dusk") == 0
+    curve = read_curves(place / "runs/many/logs/metrics.csv")["val/miou"]
+    assert curve == [(1, scored[0].miou)] and len(scored) == 1
+    assert images(place / "runs/many/logs", "target") == [2, 4]
 
 
 @pytest.mark.parametrize(("most", "scored"), [(2, [0, 3]), (3, [0, 2, 4]), (5, None), (0, None)])
