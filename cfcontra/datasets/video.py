@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ from cfcontra.datasets.request import Request
 from cfcontra.errors import InputError, system_reason
 from cfcontra.label_space import LabelSpace
 from cfcontra.opencv import cv2
+from cfcontra.orientation import Orientation
 
 _THUMBNAIL = (32, 18)
 _NEAR_DUPLICATE = 3.0  # mean absolute grey difference of thumbnails, 0–255
@@ -27,7 +29,7 @@ Region = tuple[float, float, float, float]
 class VideoDataset(SegmentationDataset):
     """Frames of the videos that match a pattern, near-duplicates left out.
 
-    The videos are decoded once, when opened; kept frames stay in memory as JPEG.
+    The videos are decoded once, when opened; kept frames stay in memory as JPEG, upright.
     A frame is kept when at least `interval` seconds have passed since the last kept
     one and its thumbnail differs from it (a car waiting at a light gives one frame).
 
@@ -65,14 +67,9 @@ class VideoDataset(SegmentationDataset):
         paths = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
         if not paths:
             raise InputError(f"video:{pattern}: no such file, and nothing matches as a pattern.")
-        self._frames: list[tuple[str, NDArray[np.uint8]]] = []
-        for path in paths:
-            self._frames += list(_distinct_frames(path, interval))
+        self._frames = _spread(chain.from_iterable(_distinct(p, interval) for p in paths), limit)
         if not self._frames:
             raise InputError(f"video:{pattern}: no usable frame in {len(paths)} file(s).")
-        if len(self._frames) > limit:
-            chosen = np.linspace(0, len(self._frames) - 1, limit).round().astype(int)
-            self._frames = [self._frames[i] for i in chosen]
         if (ignored := self[0].ignore) is not None and ignored.all():
             raise _ignores_all(pattern)
 
@@ -141,7 +138,32 @@ def _nearly_same(one: NDArray[np.float32], other: NDArray[np.float32] | None) ->
     return other is not None and float(np.abs(one - other).mean()) < _NEAR_DUPLICATE
 
 
-def _distinct_frames(path: Path, interval: float) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+def _spread(
+    frames: Iterable[tuple[str, NDArray[np.uint8]]], limit: int
+) -> list[tuple[str, NDArray[np.uint8]]]:
+    """At most `limit` of the frames, spread evenly, as JPEG; never more than twice as many.
+
+    Args:
+        frames: origin and picture, BGR.
+        limit: most that are kept.
+    """
+    kept: list[tuple[str, NDArray[np.uint8]]] = []
+    every = 1
+    for number, (origin, bgr) in enumerate(frames):
+        if number % every:
+            continue
+        _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        kept.append((origin, np.asarray(data, dtype=np.uint8)))
+        if len(kept) > 2 * limit:
+            kept, every = kept[::2], 2 * every
+    if len(kept) <= limit:
+        return kept
+    return [kept[i] for i in np.linspace(0, len(kept) - 1, limit).round().astype(int)]
+
+
+def _distinct(path: Path, interval: float) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Origin and picture, upright and BGR, of the frames that differ from the one before."""
+    turn: Orientation | None = None
     last_time = -float("inf")
     last_thumbnail: NDArray[np.float32] | None = None
     try:
@@ -153,14 +175,14 @@ def _distinct_frames(path: Path, interval: float) -> Iterator[tuple[str, NDArray
                 time = frame.time if frame.time is not None else float(number)
                 if time - last_time < interval - 1e-6:
                     continue
-                bgr = frame.to_ndarray(format="bgr24")
+                turn = turn or Orientation.of(frame, str(path))
+                bgr = turn.apply(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8))
                 thumbnail = cv2.resize(
                     cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), _THUMBNAIL, interpolation=cv2.INTER_AREA
                 ).astype(np.float32)
                 if _nearly_same(thumbnail, last_thumbnail):
                     continue
                 last_time, last_thumbnail = time, thumbnail
-                _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-                yield f"{path}@{time:.3f}s", np.asarray(data, dtype=np.uint8)
+                yield f"{path}@{time:.3f}s", bgr
     except (av.FFmpegError, OSError) as error:
         raise InputError(f"{path}: not a readable video ({system_reason(error)}).") from error

@@ -7,8 +7,10 @@ from fractions import Fraction
 import av
 from av.video.reformatter import ColorRange, VideoReformatter
 
+from cfcontra.orientation import Orientation
+
 from .color import Color
-from .picture import PLANAR, Orientation, planes, to_planar
+from .picture import PLANAR, planes, to_planar, turned
 from .source import VideoFormat
 
 _BLACK = {ColorRange.MPEG: 16, ColorRange.JPEG: 0}
@@ -37,7 +39,7 @@ class Fit:
         form = self._form
         color = Color.of(frame)
         if turn != Orientation():
-            frame = turn.apply(self._reformatter.reformat(frame, format="yuv420p"))
+            frame = turned(self._reformatter.reformat(frame, format="yuv420p"), turn)
             aspect = 1 / aspect if turn.transposed else aspect
         if (
             frame.format.name in PLANAR

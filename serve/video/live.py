@@ -15,13 +15,13 @@ from pathlib import Path
 import av
 
 from cfcontra.errors import InputError
+from cfcontra.orientation import Orientation
 
 from .audio import AudioTrack
 from .backoff import delays
 from .channel import Cancelled, Channel
 from .feed import Feed, LostError
 from .fit import Fit
-from .picture import Orientation
 from .shape import Shaper
 from .source import Frame, Source
 

@@ -9,8 +9,10 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from cfcontra.orientation import Orientation
+
 from .color import Color
-from .picture import PLANAR, Orientation, plane_rows, to_planar
+from .picture import PLANAR, plane_rows, to_planar, turned
 from .source import DEFAULT_RATE, VideoFormat
 
 
@@ -57,7 +59,7 @@ class Shaper:
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The frame in the format; itself where nothing is to do. Its times are not set."""
-        return self._orientation.apply(self._planar(frame))
+        return turned(self._planar(frame), self._orientation)
 
     def _planar(self, frame: av.VideoFrame) -> av.VideoFrame:
         if frame.format.name in PLANAR and (frame.width, frame.height) == self._size:

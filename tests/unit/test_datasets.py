@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import av
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from cfcontra.datasets import open_dataset
+from cfcontra.datasets import open_dataset, video
 from cfcontra.errors import InputError
 from cfcontra.label_space import LABEL_SPACES
 
@@ -160,6 +162,56 @@ def test_video_ignore_region(tmp_path: Path) -> None:
     sample = open_dataset(f"video:{tmp_path}/a.mp4,ignore=0.75:0:1:1", CAMVID, labelled=False)[0]
     assert sample.ignore is not None
     assert sample.ignore[36:].all() and not sample.ignore[:36].any()
+
+
+@pytest.mark.parametrize(("degrees", "flip"), [(90, False), (180, False), (90, True)])
+def test_video_is_upright(tmp_path: Path, degrees: int, flip: bool) -> None:
+    """Degrees are counter-clockwise, as `np.rot90` counts; a region is one of the upright frame."""
+    stored = np.full((32, 64, 3), 40, np.uint8)
+    stored[:, :32], stored[:16, 32:] = (200, 20, 20), (20, 20, 200)
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(10))
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
+        stream.set_display_rotation(degrees, hflip=flip)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(stored, "rgb24")))
+        container.mux(stream.encode())
+    spec = f"video:{tmp_path}/a.mp4,ignore=0.75:0:1:1"
+    sample = open_dataset(spec, CAMVID, labelled=False)[0]
+    expected = np.rot90(stored, degrees // 90)
+    expected = expected[:, ::-1] if flip else expected
+    assert sample.image.shape == expected.shape
+    assert np.abs(sample.image.astype(int) - expected)[4::8, 4::8].max() < 16
+    assert sample.ignore is not None
+    kept = 3 * len(expected) // 4
+    assert sample.ignore[kept:].all() and not sample.ignore[:kept].any()
+
+
+@pytest.mark.parametrize(("count", "limit"), [(7, 4), (8, 4), (9, 4), (1000, 4), (999, 30), (5, 1)])
+def test_a_video_never_has_more_than_twice_the_limit_in_memory(
+    count: int, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[weakref.ref[NDArray[np.uint8]]] = []
+    most = 0
+
+    def encoded(*_: object) -> tuple[bool, NDArray[np.uint8]]:
+        data = np.zeros(3, np.uint8)
+        held.append(weakref.ref(data))
+        return True, data
+
+    def frames() -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        nonlocal most
+        for number in range(count):
+            most = max(most, sum(one() is not None for one in held))
+            yield str(number), np.zeros((2, 2, 3), np.uint8)
+
+    monkeypatch.setattr(cv2, "imencode", encoded)
+    chosen = [int(origin) for origin, _ in video._spread(frames(), limit)]
+    assert len(chosen) == min(count, limit) and chosen[0] == 0
+    assert most <= 2 * limit + 1
+    if count <= 2 * limit:
+        assert chosen == np.linspace(0, count - 1, limit).round().astype(int).tolist()
+    gaps = np.diff([*chosen, count])
+    assert gaps.max() <= 2 * np.diff(chosen).min(initial=count)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cfcontra.errors import InputError
+from cfcontra.orientation import Orientation
 from cfcontra.serve.video import feed as feed_module
 from cfcontra.serve.video.address import file_stem, is_stream, redacted
 from cfcontra.serve.video.audio import AudioTrack
@@ -27,7 +28,7 @@ from cfcontra.serve.video.fit import Fit
 from cfcontra.serve.video.limit import Limited
 from cfcontra.serve.video.live import LiveSource
 from cfcontra.serve.video.live_status import LiveStatus
-from cfcontra.serve.video.picture import Orientation, planes
+from cfcontra.serve.video.picture import planes
 from cfcontra.serve.video.sink import Segmented
 from cfcontra.serve.video.source import VideoFormat
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cfcontra.errors import InputError
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.metadata import ModelMetadata
+from cfcontra.orientation import Orientation
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.runtime import Backend, Prediction
 from cfcontra.serve.video.batches import Batch
@@ -27,7 +28,7 @@ from cfcontra.serve.video.color import BT709, Color
 from cfcontra.serve.video.find import find
 from cfcontra.serve.video.job import Task, plan
 from cfcontra.serve.video.overlay import YuvOverlay
-from cfcontra.serve.video.picture import Orientation, planes
+from cfcontra.serve.video.picture import planes, turned
 from cfcontra.serve.video.shape import RgbConverter
 from cfcontra.serve.video.streams import Streams
 from cfcontra.visualize import overlay
@@ -315,8 +316,8 @@ def test_turning_a_frame_is_turning_its_planes(
     transposed: bool, mirrored: bool, upended: bool
 ) -> None:
     frame = picture(34, 50, BT709)
-    turned = Orientation(transposed, mirrored, upended).apply(frame)
-    for found, source in zip(planes(turned), planes(frame), strict=True):
+    upright = turned(frame, Orientation(transposed, mirrored, upended))
+    for found, source in zip(planes(upright), planes(frame), strict=True):
         expected = source.T if transposed else source
         expected = expected[:, ::-1] if mirrored else expected
         expected = expected[::-1] if upended else expected
