@@ -165,6 +165,71 @@ class HttpStream:
         self._server = None
 
 
+class HlsStream:
+    """Endless HLS of 25 frames a second: three segments are there at once, then one after another.
+
+    Args:
+        seconds: of a segment.
+    """
+
+    def __init__(self, seconds: int = 1, size: tuple[int, int] = (160, 96)) -> None:
+        self._seconds, self._size = seconds, size
+        self._started = 0.0
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.address = f"http://127.0.0.1:{self._server.server_port}/drive.m3u8"
+
+    def __enter__(self) -> HlsStream:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                name = self.path.strip("/")
+                playlist = name.endswith("m3u8")
+                body = owner._playlist() if playlist else owner._segment(int(name[:-3]))
+                self.send_response(200)
+                kind = "application/vnd.apple.mpegurl" if playlist else "video/mp2t"
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None: ...
+
+        return Handler
+
+    def _playlist(self) -> bytes:
+        self._started = self._started or time.monotonic()
+        first = int((time.monotonic() - self._started) / self._seconds)
+        lines = ["#EXTM3U", "#EXT-X-VERSION:3", f"#EXT-X-TARGETDURATION:{self._seconds}"]
+        lines.append(f"#EXT-X-MEDIA-SEQUENCE:{first}")
+        for number in range(first, first + 3):
+            lines += [f"#EXTINF:{self._seconds}.0,", f"{number}.ts"]
+        return "\n".join([*lines, ""]).encode()
+
+    def _segment(self, number: int) -> bytes:
+        buffer = _Buffer()
+        count = 25 * self._seconds
+        with av.open(buffer, "w", format="mpegts") as container:
+            options = {"preset": "ultrafast", "tune": "zerolatency"}
+            stream: Any = container.add_stream("libx264", rate=25, options=options)
+            stream.width, stream.height, stream.pix_fmt = *self._size, "yuv420p"
+            for index in range(number * count, (number + 1) * count):
+                frame = av.VideoFrame.from_ndarray(picture(index, self._size), format="rgb24")
+                frame.pts, frame.time_base = index, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        return buffer.take()
+
+
 class _Buffer:
     def __init__(self) -> None:
         self.data = bytearray()

@@ -25,6 +25,7 @@ from .source import DEFAULT_RATE
 
 _OPENING = 15.0  # seconds for the first picture of a stream
 _ANALYSED = "1000000"  # microseconds of a stream looked at before it starts
+_SEGMENTED = ("hls", "dash")  # FFmpeg's names
 _RATES = (Fraction(1), Fraction(240))
 
 
@@ -37,6 +38,8 @@ class Feed(Protocol):
 
     Attributes:
         recorded: whether it has an end and waits for its reader, as a file on a server does.
+        in_segments: whether what is live comes in files of some seconds each (HLS), so that many
+            pictures are there at a time, long before their own.
         audio: the sound of a recording, where there is some to copy.
         muted: whether there is sound that is not kept, as what is live comes but once.
         rate: frames per second as far as it says, else 25.
@@ -46,6 +49,7 @@ class Feed(Protocol):
     """
 
     recorded: bool
+    in_segments: bool
     audio: AudioTrack | None
     muted: bool
     rate: Fraction
@@ -99,6 +103,7 @@ class StreamFeed:
         self.damaged = 0
         self.rate = _plausible(self._stream.average_rate or self._stream.guessed_rate)
         self.aspect = self._stream.sample_aspect_ratio or Fraction(1)
+        self.in_segments = not self.recorded and self._container.format.name in _SEGMENTED
         sounds = bool(self._container.streams.audio)
         self.muted = sounds and not self.recorded
         self.audio: AudioTrack | None = None
@@ -164,7 +169,7 @@ class CameraFeed:
     """
 
     def __init__(self, camera: int | Path) -> None:
-        self.recorded, self.muted, self.damaged = False, False, 0
+        self.recorded, self.in_segments, self.muted, self.damaged = False, False, False, 0
         self.audio: AudioTrack | None = None
         self.aspect = Fraction(1)
         self.seconds: Fraction | None = None

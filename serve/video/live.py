@@ -36,9 +36,10 @@ class LiveSource(Source):
     """Frames of a camera or stream, through as many connections as it takes.
 
     Frames are timed by the stream's clock, and by ours where that jumps: while the
-    connection is away, time goes on. After a reconnection, frames of another size are
-    fitted into the first one's. A recording on a server (it has a length) is read whole,
-    like a file, and is not `live`.
+    connection is away, time goes on. Those that come in segments, many at a time, are given
+    out when it is time for them. After a reconnection, frames of another size are fitted into
+    the first one's. A recording on a server (it has a length) is read whole, like a file, and
+    is not `live`.
 
     Args:
         name: for messages, without credentials.
@@ -154,6 +155,8 @@ class LiveSource(Source):
             fitted = self._fit(image, self._feed.aspect, turn)
             fitted.pts = self._clock(image)
             fitted.time_base, fitted.duration = TIME_BASE, step
+            if self._feed.in_segments and self._ended.wait(self._clock.early(fitted.pts)):
+                return
             yield fitted
 
     def _connect_again(self, reason: str) -> bool:
@@ -205,10 +208,7 @@ class _Clock:
         self._offset = None if self._start is None else -self._start
 
     def __call__(self, frame: av.VideoFrame) -> int:
-        now = time.monotonic()
-        if self._started is None:
-            self._started = now
-        passed = Fraction(now - self._started)
+        passed = self._passed()
         own = frame.pts * frame.time_base if frame.pts is not None and frame.time_base else None
         if own is None:
             seconds = passed
@@ -219,6 +219,16 @@ class _Clock:
             seconds = own + self._offset
         self._last = max(self._last + 1, round(seconds / TIME_BASE))
         return self._last
+
+    def early(self, pts: int) -> float:
+        """Seconds from now to a time that was given out, 0 where it has passed."""
+        return float(max(Fraction(0), pts * TIME_BASE - self._passed()))
+
+    def _passed(self) -> Fraction:
+        now = time.monotonic()
+        if self._started is None:
+            self._started = now
+        return Fraction(now - self._started)
 
 
 def _first(images: Iterator[av.VideoFrame], name: str) -> av.VideoFrame:

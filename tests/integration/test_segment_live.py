@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from typing import Any
 import av
 import pytest
 from av.codec.hwaccel import hwdevices_available
-from stream_servers import HttpStream, RtspServer, free_port, why_no_rtsp
+from stream_servers import HlsStream, HttpStream, RtspServer, free_port, why_no_rtsp
 from video_clips import FRAMES, GreyBackend, make_clip, sound_of, times_of
 
 import cfcontra.runtime
@@ -157,6 +158,22 @@ def test_a_stalled_stream_is_connected_to_again(http_stream: HttpStream) -> None
         wait_for(lambda: source.reconnected == 1)
         seen = next(frames)
         assert seen.image.width == 160
+
+
+def test_what_comes_in_segments_is_given_out_when_it_is_time() -> None:
+    """Three seconds are there at once, and then a second every second."""
+    with HlsStream() as server, open_live(server.address, 1) as source:
+        started = time.monotonic()
+        frames = []
+        for frame in itertools.islice(source, 90):
+            time.sleep(0.01)  # as a model that keeps up with the rate, not with a burst
+            frames.append(frame)
+        passed = time.monotonic() - started
+    assert source.live
+    assert frames[-1].index < 100  # hardly one was dropped
+    steps = [b.seconds - a.seconds for a, b in itertools.pairwise(frames)]
+    assert statistics.median(steps) == pytest.approx(0.04)
+    assert frames[-1].seconds - 1 < passed < frames[-1].seconds + 10
 
 
 def test_json_lines_end_with_what_a_stream_dropped(

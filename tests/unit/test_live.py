@@ -97,8 +97,10 @@ class FakeFeed:
         damaged: int = 0,
         audio: AudioTrack | None = None,
         muted: bool = False,
+        in_segments: bool = False,
     ) -> None:
         self._frames = frames
+        self.in_segments = in_segments
         self.recorded, self.damaged = recorded, damaged
         self.audio, self.muted = audio, muted
         self.rate, self.aspect = Fraction(25), Fraction(1)
