@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +16,7 @@ from cfcontra.runtime import FRAME_SCORES
 from cfcontra.runtime.mean_confidence import mean_confidence
 
 from .durable import publish
+from .outlet import Outlet
 from .sink import Context, Segmented, Sink
 
 _PART = "masks.jsonl"
@@ -45,12 +45,13 @@ class JsonLinesSink(Sink):
         self.output = output
         self._summary = summary
         self._file: IO[bytes] | None = None
+        self._outlet: Outlet | None = None
         self._last: tuple[Any, list[dict[str, Any]], float] | None = None
 
     def open(self, context: Context) -> None:
         self._classes = context.backend.metadata.label_space.classes
         if self.output is None:
-            self._file = os.fdopen(os.dup(1), "wb")
+            self._outlet = Outlet(1)
         else:
             assert context.work is not None
             self._part = context.work / _PART
@@ -99,35 +100,38 @@ class JsonLinesSink(Sink):
         return classes, confidence
 
     def _line(self, content: dict[str, Any]) -> None:
-        assert self._file is not None
-        data = json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n"
-        with refusals(self._place()):
-            self._file.write(data.encode())
-            if self.output is None:
-                self._file.flush()
+        data = (json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+        with refusals(self.output or Path("standard output")):
+            if self._file is not None:
+                self._file.write(data)
+            elif self._outlet is not None:
+                self._outlet.write(data)
 
     def checkpoint(self) -> dict[str, Any]:
-        assert self._file is not None
-        with refusals(self._place()):
+        if self._file is None or self.output is None:
+            return {}
+        with refusals(self.output):
             self._file.flush()
         return {"bytes": self._file.tell()}
 
+    def interrupt(self) -> None:
+        if self._outlet is not None:
+            self._outlet.interrupt()
+
     def finish(self) -> None:
-        assert self._file is not None
         if summary := self._summary():
             self._line({"type": "summary", **summary})
-        with refusals(self._place()):
-            self._file.close()
-            if self.output is not None:
+        if self._file is not None and self.output is not None:
+            with refusals(self.output):
+                self._file.close()
                 publish(self._part, self.output)
 
     def discard(self) -> None:
+        if self._outlet is not None:
+            self._outlet.close()
         if self._file is not None:
             with contextlib.suppress(OSError):  # what could not be written goes anyway
                 self._file.close()
-
-    def _place(self) -> Path:
-        return self.output or Path("standard output")
 
 
 def _about(context: Context) -> dict[str, Any]:

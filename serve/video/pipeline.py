@@ -135,6 +135,9 @@ class Run:
             worker.start()
         try:
             self._work(workers)
+        except BaseException:
+            self._interrupt_sinks()
+            raise
         finally:
             self.source.interrupt()
             self._drained.abort()
@@ -157,6 +160,7 @@ class Run:
                 raise StoppedError(f"{self.source.name}: stopped.") from None
         except KeyboardInterrupt:
             self._predicted.close()
+            self._interrupt_sinks()
             self._join(workers)
             _raise_first(workers)
             for sink in self.sinks:
@@ -165,6 +169,10 @@ class Run:
             raise
         self._join(workers)
         _raise_first(workers)
+
+    def _interrupt_sinks(self) -> None:
+        for sink in self.sinks:
+            sink.interrupt()
 
     def _join(self, workers: list[Worker]) -> None:
         """Wait for the stages behind the model: they end once `predicted` is closed."""

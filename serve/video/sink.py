@@ -62,8 +62,8 @@ class Sink(ABC):
     """Takes results in order.
 
     `open`, then `write` for each frame, then `finish` or, if anything failed anywhere,
-    `discard`. All but `open` and the last `discard` are called by one thread, which is the
-    sink's own, so that a slow sink slows the others down only when its queue is full.
+    `discard`. All but `open`, `interrupt` and the last `discard` are called by one thread, which is
+    the sink's own, so that a slow sink slows the others down only when its queue is full.
 
     Attributes:
         name: tells the sinks of one job apart.
@@ -98,6 +98,12 @@ class Sink(ABC):
             plain data, given as `Context.state` to a later `open`.
         """
         return {}
+
+    def interrupt(self) -> None:
+        """Let a blocked `write` or `finish` end soon: called when the job ends early, by another
+        thread. Files need not: they never block for long.
+        """
+        return
 
     @abstractmethod
     def finish(self) -> None:

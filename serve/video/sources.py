@@ -58,9 +58,10 @@ def open_source(found: Found, options: SourceOptions) -> Source:
     if found.source != Path(STANDARD_INPUT):
         return VideoReader(found.source, options.threads, options.hwaccel)
     pipe = Pipe(sys.stdin.fileno())
-    if options.raw_size is not None:
-        return RawReader(pipe, options.raw_size, options.rate, options.pixels)
-    return VideoReader(pipe, options.threads, options.hwaccel)
+    with pipe.opening():
+        if options.raw_size is not None:
+            return RawReader(pipe, options.raw_size, options.rate, options.pixels)
+        return VideoReader(pipe, options.threads, options.hwaccel)
 
 
 def expected_frames(found: Found) -> int | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 
 from av.video.reformatter import VideoReformatter
 
 from .compose import COMPOSERS
+from .outlet import Outlet
 from .raw import samples
 from .sink import Context, Segmented, Sink
 
@@ -34,12 +34,14 @@ class StandardOutputSink(Sink):
         self.name = kind
         self._opacity, self._pixels, self._descriptor = opacity, pixels, descriptor
         self._reformatter = VideoReformatter()
+        self._outlet: Outlet | None = None
 
     def open(self, context: Context) -> None:
         form = context.source.format
         space = context.backend.metadata.label_space
         self._compose = COMPOSERS[self.name](space, self._opacity, form)
         self._size = self._compose.form.width, self._compose.form.height
+        self._outlet = Outlet(self._descriptor)
         _LOG.info(
             "standard output: %s frames of %d×%d at %s per second.",
             self._pixels,
@@ -48,18 +50,20 @@ class StandardOutputSink(Sink):
         )
 
     def write(self, result: Segmented) -> None:
+        assert self._outlet is not None
         picture = self._compose(result.frame.image, result.mask)
         if self._pixels != "yuv420p":
             picture = self._reformatter.reformat(picture, format=self._pixels, threads=1)
         for plane in samples(picture, self._pixels, self._size):
-            self._put(memoryview(plane))
+            self._outlet.write(plane)
 
-    def _put(self, data: memoryview) -> None:
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+    def interrupt(self) -> None:
+        if self._outlet is not None:
+            self._outlet.interrupt()
 
     def finish(self) -> None:
         pass
 
     def discard(self) -> None:
-        pass
+        if self._outlet is not None:
+            self._outlet.close()

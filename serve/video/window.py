@@ -16,6 +16,7 @@ from pathlib import Path
 from cfcontra.errors import InputError
 
 from .compose import Overlay
+from .outlet import Outlet
 from .shape import RgbConverter
 from .sink import Context, Segmented, Sink
 
@@ -39,12 +40,15 @@ class Window:
         command = [sys.executable, "-P", str(_SCRIPT), title]
         self._process = subprocess.Popen(
             command,
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the runner, which closes the window
         )
+        assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._outlet = Outlet(self._process.stdin.fileno(), "the window")
         if self._process.stdout.readline().strip() != _READY:
             self.close()
             raise InputError(
@@ -56,14 +60,20 @@ class Window:
         """Show a picture, BGR.
 
         Raises:
-            OSError: the user has closed the window.
+            OSError: the user has closed the window, or it hangs while the job is to end.
         """
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{width} {height}\n".encode() + pixels)
-        self._process.stdin.flush()
+        if not self._outlet.write(f"{width} {height}\n".encode() + pixels):
+            raise TimeoutError
+
+    def interrupt(self) -> None:
+        """Let a `show` end soon whose window hangs."""
+        self._outlet.interrupt()
 
     def close(self) -> None:
         """Close it."""
+        if self._outlet.stuck:
+            self._process.kill()
+        self._outlet.close()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             try:
@@ -106,6 +116,9 @@ class WindowSink(Sink):
         except OSError:
             self._gone = True
             self._closed()
+
+    def interrupt(self) -> None:
+        self._window.interrupt()
 
     def finish(self) -> None:
         pass

@@ -114,6 +114,9 @@ class ShownIn:
             raise BrokenPipeError
         self.shown.append((width, height, pixels))
 
+    def interrupt(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True
 
