@@ -110,7 +110,7 @@ class SegmentJob:
         from .video.pipeline import StoppedError
         from .video.sources import open_source
 
-        tasks = [task for task in self._tasks if not self._is_done(task)]
+        tasks = self._remaining()
         if not tasks and not self._hard_frames_wait():
             return
         failures: list[str] = []
@@ -154,7 +154,7 @@ class SegmentJob:
         """
         from .ray_job import spread
 
-        tasks = [task for task in self._tasks if not self._is_done(task)]
+        tasks = self._remaining()
         failures: list[str] = []
         for line, failure in spread(self._arguments, self._kinds, self._options, tasks):
             if failure is None:
@@ -206,20 +206,27 @@ class SegmentJob:
         stack.callback(source.close)
         return source
 
-    def _is_done(self, task: Task) -> bool:
-        """Whether an earlier call has finished it, and `--resume` may pass it over."""
+    def _remaining(self) -> list[Task]:
+        """The tasks, less what earlier calls have finished and `--resume` may pass over."""
+        if not self._arguments.resume or self._arguments.output == "-":
+            return self._tasks
+        if not self._kinds:
+            return [task for task in self._tasks if not self._is_looked_through(task)]
+        rest = [replace(task, outputs=self._unfinished(task.outputs)) for task in self._tasks]
+        return [task for task in rest if task.outputs]
+
+    def _unfinished(self, outputs: dict[str, Path]) -> dict[str, Path]:
+        from .video.unfinished import unfinished
         from .video.work import WorkFolder, work_path
 
-        outputs = list(task.outputs.values())
-        if not self._arguments.resume or not all(output.exists() for output in outputs):
-            return False
-        if not self._kinds:
-            return self._is_looked_through(task)
-        if not outputs or WorkFolder.can_resume(work_path(outputs[0])):
-            return False
-        WorkFolder.clear_away(work_path(outputs[0]))
-        self._say(f"{outputs[0]}: done already; --overwrite makes it anew")
-        return True
+        rest = unfinished(outputs)
+        finished = [output for kind, output in outputs.items() if kind not in rest]
+        for output in finished:
+            WorkFolder.clear_away(work_path(output))
+        if finished:
+            names = ", ".join(map(str, finished))
+            self._say(f"{names}: done already; --overwrite makes it anew")
+        return rest
 
     def _is_looked_through(self, task: Task) -> bool:
         folder = self._arguments.hard_frames
@@ -314,7 +321,7 @@ class SegmentJob:
 
         arguments = self._arguments
         return {
-            "--write": sorted(self._kinds),
+            "--write": sorted(task.outputs),
             "--opacity": arguments.opacity,
             "--codec": arguments.codec,
             "--every": arguments.every,

@@ -229,6 +229,50 @@ def test_what_a_kill_has_left_of_a_finished_video_is_cleared_away(
     assert sorted(path.name for path in place.iterdir()) == ["a-segmented.mp4", "a.mp4"]
 
 
+def test_what_is_finished_stays_when_more_is_asked_for(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However often what is added is interrupted, and in whatever order it is named."""
+    clip(place / "drive.mp4")
+    finished = place / "out/drive-segmented.mp4"
+    assert run(monkeypatch, GreyBackend(), "drive.mp4", "--output", str(finished)) == 0
+    before = (finished.stat().st_ino, finished.read_bytes())
+    more = ("drive.mp4", "--output", "out", "--resume", "--opacity", "0.1")
+    all_three = ("--write", "overlay,jsonl,mask")
+    stopped = Failing(KeyboardInterrupt(), 21)
+    assert run(monkeypatch, stopped, *more, *all_three) == 130
+    assert len(times_of(place / "out/drive-mask.mp4")) == 21
+    assert run(monkeypatch, Failing(RuntimeError("full"), 10), *more, *all_three) == 2
+    capsys.readouterr()
+    last = GreyBackend()
+    assert run(monkeypatch, last, *more, "--write", "mask,overlay,jsonl") == 0
+    assert 0 < sum(last.batches) < FRAMES - 15
+    assert len(times_of(place / "out/drive-mask.mp4")) == FRAMES
+    assert len((place / "out/drive-masks.jsonl").read_text().splitlines()) == 1 + FRAMES
+    assert (finished.stat().st_ino, finished.read_bytes()) == before
+    assert tree(place / "out") == ["drive-mask.mp4", "drive-masks.jsonl", "drive-segmented.mp4"]
+    assert "out/drive-segmented.mp4: done already" in capsys.readouterr().out
+    assert run(monkeypatch, GreyBackend(), *more, "--write", "overlay,png") == 0
+    assert (finished.stat().st_ino, finished.read_bytes()) == before
+
+
+def test_the_beginning_of_a_result_is_not_taken_for_a_finished_one(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip(place / "a.mp4")
+    both = ("a.mp4", "--write", "mask,jsonl")
+    assert run(monkeypatch, Failing(KeyboardInterrupt(), 21), *both) == 130
+    lines = place / "a-masks.jsonl"
+    assert len(lines.read_text().splitlines()) == 1 + 21
+    assert run(monkeypatch, GreyBackend(), "a.mp4", "--write", "jsonl", "--resume") == 0
+    whole = lines.read_bytes()
+    assert len(whole.splitlines()) == 1 + FRAMES
+    assert run(monkeypatch, GreyBackend(), *both, "--resume") == 0
+    assert lines.read_bytes() == whole
+    assert len(times_of(place / "a-mask.mp4")) == FRAMES
+    assert tree(place) == ["a-mask.mp4", "a-masks.jsonl", "a.mp4"]
+
+
 def test_another_setting_or_source_is_not_mixed_in(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
