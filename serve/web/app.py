@@ -11,6 +11,7 @@ from .api.app import build_api
 from .guard import guard
 from .metrics import Metrics
 from .page import build_page
+from .page.receiving import upload_router
 from .page.theme import HEAD, STATIC, css, theme
 from .page_gate import PageGate
 from .state import ServerState
@@ -31,6 +32,7 @@ def build_app(state: ServerState) -> ASGIApp:
 def _page_app(state: ServerState) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/ui", StaticFiles(directory=STATIC))
+    app.include_router(upload_router(state))
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         build_page(state),

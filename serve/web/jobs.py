@@ -23,7 +23,6 @@ from .scratch import Scratch
 from .settings import Limits
 
 _LOG = logging.getLogger(__name__)
-_LATE = 30  # seconds that a result may outlive its time, at most
 
 
 class JobState(StrEnum):
@@ -92,9 +91,6 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(limits.running_jobs, thread_name_prefix="video")
-        self._closing = threading.Event()
-        self._sweeper = threading.Thread(target=self._sweep, name="old-videos", daemon=True)
-        self._sweeper.start()
 
     def start(self, upload: Path, model: ServedModel, opacity: float = 0.5) -> Job:
         """Queue a video.
@@ -149,10 +145,18 @@ class Jobs:
             states = [job.state for job in self._jobs.values()]
         return {state: states.count(state) for state in JobState}
 
+    def remove_old(self, seconds: float) -> None:
+        """Delete jobs that ended longer ago than that."""
+        oldest = time.time() - seconds
+        with self._lock:
+            old = [job for job in self._jobs.values() if (job.finished or oldest) < oldest]
+            for job in old:
+                del self._jobs[job.id]
+        for job in old:
+            shutil.rmtree(job.folder, ignore_errors=True)
+
     def close(self) -> None:
         """Stop everything."""
-        self._closing.set()
-        self._sweeper.join()
         with self._lock:
             jobs = list(self._jobs.values())
         for job in jobs:
@@ -208,15 +212,3 @@ class Jobs:
     def _end(self, job: Job, state: JobState) -> None:
         job.state, job.finished = state, time.time()
         job.ended.set()
-
-    def _sweep(self) -> None:
-        """Delete ended jobs whose time is over, also when nobody asks for one any more."""
-        kept = self._limits.kept_seconds
-        while not self._closing.wait(min(max(kept, 1), _LATE)):
-            oldest = time.time() - kept
-            with self._lock:
-                old = [job for job in self._jobs.values() if (job.finished or oldest) < oldest]
-                for job in old:
-                    del self._jobs[job.id]
-            for job in old:
-                shutil.rmtree(job.folder, ignore_errors=True)

@@ -8,6 +8,8 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from cfcontra.errors import InputError
@@ -58,6 +60,19 @@ class Scratch:
                 except FileNotFoundError:  # deleted meanwhile
                     continue
         return total
+
+    def remove_old(self, name: str, seconds: float) -> None:
+        """Delete what has been in a folder for longer than that."""
+        oldest = time.time() - seconds
+        with os.scandir(self.folder(name)) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    if entry.stat(follow_symlinks=False).st_ctime >= oldest:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry, ignore_errors=True)
+                    else:
+                        Path(entry).unlink()
 
     def close(self) -> None:
         """Remove the folder and all in it."""

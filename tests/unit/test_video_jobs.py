@@ -274,7 +274,17 @@ def test_results_that_nobody_asks_for_make_room_again(tmp_path: Path, film: byte
         wait_until(lambda: files(server) == ["other"], 60)  # without a word to the server
         assert server.client.post("/v1/video", content=film).status_code == 202
     threads = [thread.name for thread in threading.enumerate()]
-    assert "old-videos" not in threads
+    assert "old-files" not in threads
+
+
+def test_uploads_to_the_page_are_deleted_when_their_time_is_over(tmp_path: Path) -> None:
+    with serving(tmp_path, kept_seconds=1) as server:
+        page = server.state.scratch.folder("page")
+        (page / "one").mkdir()
+        (page / "one" / "street.png").write_bytes(b"x")
+        (page / "link").write_bytes(b"x")
+        assert sorted(files(server)) == ["link", "street.png"]
+        wait_until(lambda: not [*page.iterdir()])
 
 
 @pytest.mark.parametrize(
