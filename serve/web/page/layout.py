@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from ..state import ServerState
+from .bounded_queue import bound_queue
 from .card import card_html
 from .compare import ComparisonTab
 from .events import QUIET
@@ -24,11 +25,8 @@ def build_page(state: ServerState) -> gr.Blocks:
     """
     models = state.models
     first = models.default.name
-    kept = state.settings.limits.kept_seconds
     page: gr.Blocks
-    with gr.Blocks(
-        title="cfcontra", analytics_enabled=False, fill_width=True, delete_cache=(kept, kept)
-    ) as page:
+    with gr.Blocks(title="cfcontra", analytics_enabled=False, fill_width=True) as page:
         with gr.Row(elem_classes="top"):
             markup(header_html())
             chooser = gr.Dropdown(
@@ -58,4 +56,5 @@ def build_page(state: ServerState) -> gr.Blocks:
             **QUIET,
         )
     take_uploads_only(page)
+    bound_queue(page, state.settings.limits.queue)
     return page

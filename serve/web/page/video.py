@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from html import escape
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import gradio as gr
+from starlette.concurrency import run_in_threadpool
 
 from cfcontra.errors import CfcontraError, InputError
 
@@ -44,28 +46,36 @@ class VideoTab:
         self._lock = Lock()
         self._by_visit: dict[str, Job] = {}
 
-    def segment(
+    async def segment(
         self, upload: str | None, model: str, opacity: float, request: gr.Request
-    ) -> Iterator[Shown]:
-        """Run a job on an uploaded video and show how far it is, until it has ended."""
+    ) -> AsyncIterator[Shown]:
+        """Run a job on an uploaded video and show how far it is, until it has ended.
+
+        Takes no thread while it waits: those are for everybody else.
+        """
         try:
             if upload is None:
                 raise InputError("Choose a video first.")
-            job = self._start(Path(upload), model, opacity, str(request.session_hash))
+            visit = str(request.session_hash)
+            job = await run_in_threadpool(self._start, Path(upload), model, opacity, visit)
         except CfcontraError as error:
             gr.Warning(escape(str(error)), title="Cannot use this video")
             yield error_html(str(error)), *_buttons(start=True, cancel=False)
             return
-        yield from self._watch(job)
+        async for shown in self._watch(job):
+            yield shown
 
-    def segment_drive(self, model: str, opacity: float, request: gr.Request) -> Iterator[Shown]:
+    async def segment_drive(
+        self, model: str, opacity: float, request: gr.Request
+    ) -> AsyncIterator[Shown]:
         """The same for a generated drive, which is drawn when the first visitor asks for it."""
         if not self._drive.is_file():
             yield _progress_html("Drawing a drive …", 0, None), *_buttons(start=False, cancel=False)
             drawn = self._drive.with_name(f"{secrets.token_hex(8)}.mp4")
-            write_drive(drawn)
+            await run_in_threadpool(write_drive, drawn)
             drawn.replace(self._drive)
-        yield from self.segment(str(self._drive), model, opacity, request)
+        async for shown in self.segment(str(self._drive), model, opacity, request):
+            yield shown
 
     def cancel(self, request: gr.Request) -> None:
         """Stop the visit's job and delete all of it."""
@@ -89,8 +99,10 @@ class VideoTab:
                 result = markup(empty_html("film", _WAITING), elem_classes="result")
         outputs = [result, start, drive, cancel]
         limits = self._state.settings.limits
-        # A thread for everybody who watches a job, and some to be told that there are too many.
+        # A place for everybody who watches a job, and some to be told that there are too many;
+        # they come on top of the places that the page has for everything else.
         watchers = limits.running_jobs + limits.waiting_jobs + 4
+        page.max_threads += watchers
         shown: dict[str, Any] = {
             "show_progress": "hidden",
             "concurrency_id": "videos",
@@ -120,16 +132,17 @@ class VideoTab:
             self._state.jobs.cancel(before)
         return job
 
-    def _watch(self, job: Job) -> Iterator[Shown]:
+    async def _watch(self, job: Job) -> AsyncIterator[Shown]:
         shown: tuple[JobState, int] | None = None
         while not job.state.final:
             if shown != (job.state, job.frames):
                 shown = (job.state, job.frames)
                 yield _job_progress(job), *_buttons(start=False, cancel=True)
-            time.sleep(_LOOK)
+            await asyncio.sleep(_LOOK)
         if job.state is JobState.DONE:
             space = self._state.models[job.model].metadata.label_space
-            yield film_html(job, space), *_buttons(start=True, cancel=False)
+            film = await run_in_threadpool(film_html, job, space)
+            yield film, *_buttons(start=True, cancel=False)
         elif job.state is JobState.CANCELLED:
             yield (
                 empty_html("film", "Cancelled; nothing was kept."),
