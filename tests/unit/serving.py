@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from httpx import Response
 from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
@@ -89,6 +91,51 @@ def running(
     finally:
         backend.open.set()
         state.close()
+
+
+@contextmanager
+def running_page(folder: Path, settings: Settings) -> Iterator[Server]:
+    """The whole application, Gradio's part too, with one model; for one who knows its secret."""
+    backend = RedBackend()
+    models = Models([ServedModel("day", Path("day.onnx"), backend)])
+    state = ServerState.open(models, settings, Scratch(folder / "private"))
+    before = os.environ.get("GRADIO_TEMP_DIR")
+    os.environ["GRADIO_TEMP_DIR"] = str(state.scratch.folder("page"))
+    from cfcontra.serve.web.app import build_app
+
+    known = {"Authorization": f"Bearer {settings.secrets[0]}"} if settings.secrets else {}
+    try:
+        with TestClient(build_app(state), "http://127.0.0.1:7860", headers=known) as client:
+            try:
+                yield Server(client, state, backend)
+            finally:
+                backend.open.set()
+    finally:
+        state.close()
+        os.environ.pop("GRADIO_TEMP_DIR")
+        if before is not None:
+            os.environ["GRADIO_TEMP_DIR"] = before
+
+
+def join(client: TestClient, event: str, target: str, data: list[Any], visit: str) -> Response:
+    """Have the page's Python called, as a browser does."""
+    config = client.get("/config").json()
+    parts = {part["id"]: part["props"] for part in config["components"]}
+    number = next(
+        call["id"]
+        for call in config["dependencies"]
+        for at, name in call["targets"]
+        if name == event and target in (parts[at].get("label"), parts[at].get("value"))
+    )
+    asked = {"data": data, "fn_index": number, "session_hash": visit}
+    return client.post("/gradio_api/queue/join", json=asked)
+
+
+def ask(client: TestClient, event: str, target: str, data: list[Any], visit: str = "a") -> str:
+    """The same, and everything that comes back."""
+    got = join(client, event, target, data, visit)
+    assert got.status_code == 200, got.text
+    return client.get(f"/gradio_api/queue/data?session_hash={visit}").text
 
 
 def noise(height: int = 40, width: int = 60, seed: int = 0) -> NDArray[np.uint8]:

@@ -6,7 +6,6 @@ import base64
 import hmac
 import json
 import logging
-import os
 import stat
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Server, noise, png, running
+from serving import Server, ask, noise, png, running, running_page
 from starlette.testclient import TestClient
 
 from cfcontra.errors import InputError
@@ -265,28 +264,10 @@ def test_what_the_page_does_not_need_of_gradio_is_not_there(method: str, path: s
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, Path]]:
-    """The whole application, Gradio's part too, for one who knows its secret."""
-    from serving import RedBackend
-
-    from cfcontra.serve.web.models import Models, ServedModel
-    from cfcontra.serve.web.state import ServerState
-
-    folder = tmp_path_factory.mktemp("page")
-    limits = replace(Limits(), video_bytes=10_000)
-    models = Models([ServedModel("day", Path("day.onnx"), RedBackend())])
-    settings = Settings(limits, secrets=(TOKEN,))
-    state = ServerState.open(models, settings, Scratch(folder / "private"))
-    kept = os.environ.get("GRADIO_TEMP_DIR")
-    os.environ["GRADIO_TEMP_DIR"] = str(state.scratch.folder("page"))
-    from cfcontra.serve.web.app import build_app
-
-    known = {"Authorization": f"Bearer {TOKEN}"}
-    with TestClient(build_app(state), "http://127.0.0.1:7860", headers=known) as client:
-        yield client, state.scratch.path
-    state.close()
-    os.environ.pop("GRADIO_TEMP_DIR")
-    if kept is not None:
-        os.environ["GRADIO_TEMP_DIR"] = kept
+    """The whole application, for one who knows its secret."""
+    settings = Settings(replace(Limits(), video_bytes=10_000), secrets=(TOKEN,))
+    with running_page(tmp_path_factory.mktemp("page"), settings) as server:
+        yield server.client, server.state.scratch.path
 
 
 @pytest.mark.parametrize(
@@ -334,22 +315,6 @@ def test_the_pages_uploads_obey_the_limits_and_lie_in_the_private_folder(
     taken = client.post("/gradio_api/upload", files={"files": ("a.png", png(noise(8, 8)))})
     assert taken.status_code == 200
     assert Path(taken.json()[0]).is_relative_to(folder)
-
-
-def ask(client: TestClient, event: str, target: str, data: list[Any]) -> str:
-    """Have the page's Python called, as a browser does; everything that comes back."""
-    config = client.get("/config").json()
-    parts = {part["id"]: part["props"] for part in config["components"]}
-    number = next(
-        call["id"]
-        for call in config["dependencies"]
-        for at, name in call["targets"]
-        if name == event and target in (parts[at].get("label"), parts[at].get("value"))
-    )
-    asked = {"data": data, "fn_index": number, "session_hash": "a"}
-    got = client.post("/gradio_api/queue/join", json=asked)
-    assert got.status_code == 200, got.text
-    return client.get("/gradio_api/queue/data?session_hash=a").text
 
 
 FILE = {"meta": {"_type": "gradio.FileData"}}
