@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import BinaryIO
@@ -16,8 +17,14 @@ from .settings import Limits
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF")
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError)
-_SCAN, _MAX_SCANS = b"\xff\xda", 100
+_SCAN, _END, _MAX_SCANS = 0xDA, 0xD9, 100
+# A marker with a segment behind it, or the end; not what stands in coded data, restarts included.
+_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
+
+
+MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 1 << 30)
+"""Where Pillow itself refuses a picture."""
 
 
 class TooManyPixelsError(InputError):
@@ -42,13 +49,13 @@ def read_picture(
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(source, formats=FORMATS) as opened:
                 _check_scans(opened, source)
                 if opened.width * opened.height > max_pixels:
                     raise _too_many(max_pixels)
                 return _upright_rgb(opened)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise _too_many(max_pixels) from error
     except _BROKEN as error:
         raise InputError(
@@ -81,8 +88,24 @@ def _check_scans(opened: Image.Image, source: Path | BinaryIO) -> None:
     if opened.format not in ("JPEG", "MPO"):
         return
     data = source.read_bytes() if isinstance(source, Path) else _all_of(source)
-    if data.count(_SCAN) > _MAX_SCANS:
+    if _scans(data) > _MAX_SCANS:
         raise InputError(f"A JPEG of more than {_MAX_SCANS} scans is not taken. Save it again.")
+
+
+def _scans(data: bytes) -> int:
+    """Scans of a JPEG's first picture, up to one more than are taken.
+
+    Others may follow it, and phones append whole videos.
+    """
+    scans = position = 0
+    while scans <= _MAX_SCANS and (marker := _MARKER.search(data, position)):
+        kind = marker[1][0]
+        if kind == _END:
+            break
+        scans += kind == _SCAN
+        length = int.from_bytes(data[marker.end() : marker.end() + 2])
+        position = marker.end() + max(length, 2)
+    return scans
 
 
 def _all_of(source: BinaryIO) -> bytes:

@@ -81,6 +81,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     Raises:
         InputError: a value out of range, or unusable secrets.
     """
+    from .decoding import MOST_PIXELS
     from .guard.access import read_secrets
 
     for name in (
@@ -99,6 +100,11 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         value = getattr(arguments, name)
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"--{name.replace('_', '-')} {value}: give a number above 0.")
+    if arguments.max_megapixels * 1e6 > MOST_PIXELS:
+        raise InputError(
+            f"--max-megapixels {arguments.max_megapixels:g}: up to {MOST_PIXELS // 1_000_000} can "
+            "be read."
+        )
     if arguments.max_waiting_jobs < 0:
         raise InputError(f"--max-waiting-jobs {arguments.max_waiting_jobs}: give 0 or more.")
     image_bytes = int(arguments.max_image_mb * MEGABYTE)

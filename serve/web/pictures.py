@@ -43,15 +43,25 @@ class Pictures:
         self._pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="picture")
         self._inside = 0
 
-    @contextmanager
-    def admit(self, count: int = 1) -> Iterator[None]:
-        """A place for some pictures, before they are read in.
+    def check_room(self, count: int = 1) -> None:
+        """Refuse pictures for which there is no place now, before they are read in.
 
         Raises:
-            Problem: 429, all places are taken.
+            Problem: 429, too many places are taken; 413, there are never that many.
         """
+        if count > self._limits.queue:
+            raise Problem(413, f"Up to {self._limits.queue} pictures are taken in one request.")
         if self._inside + count > self._limits.queue:
             raise busy("Too many pictures wait to be segmented")
+
+    @contextmanager
+    def admit(self, count: int = 1) -> Iterator[None]:
+        """A place for some pictures, for what has arrived: who sends slowly keeps none.
+
+        Raises:
+            Problem: as with `check_room`.
+        """
+        self.check_room(count)
         self._inside += count
         try:
             yield

@@ -27,7 +27,7 @@ class Limits:
         stored_bytes: all uploads and results together.
         queue: pictures that may wait for a model, all models together.
         held_bytes: pictures' files that are held in memory at once.
-        request_seconds: time a picture may take, all in all.
+        request_seconds: time a picture may take once it has arrived.
         pixels_in_work: pixels of all decoded pictures that are held at once.
     """
 

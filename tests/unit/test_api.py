@@ -115,6 +115,18 @@ def test_what_is_answered_is_what_is_accepted(
     assert got.status_code == (200 if expected else 406)
 
 
+def test_what_is_too_wide_for_jpeg_is_given_as_png(server: Server) -> None:
+    wide = noise(2, 65_501)
+    refused = send(server, "/v1/segment?output=overlay", content=png(wide))
+    assert refused.status_code == 422
+    assert "Accept: image/png" in refused.json()["detail"]
+    headers = {"Content-Type": "image/png", "Accept": "image/png"}
+    for output in ("overlay", "mask", "confidence"):
+        got = send(server, f"/v1/segment?output={output}", content=png(wide), headers=headers)
+        assert Image.open(io.BytesIO(got.content)).size == (65_501, 2)
+    assert send(server, "/v1/segment?output=overlay", content=png(wide[:, :65_500])).is_success
+
+
 def test_a_form_does_as_well_as_a_body(server: Server) -> None:
     whole = send(server).json()
     assert server.client.post("/v1/segment", files={"file": png(noise())}).json() == whole
@@ -230,6 +242,15 @@ def test_a_full_queue_tells_when_to_come_again(tmp_path: Path) -> None:
         server.backend.open.set()
         assert [one.result().status_code for one in waiting] == [200, 200]
         assert send(server).status_code == 200
+
+
+def test_a_batch_that_never_fits_is_not_told_to_come_again(tmp_path: Path) -> None:
+    with running(tmp_path, Settings(replace(Limits(), queue=2))) as server:
+        files = [("files", (f"{n}.png", png(noise()))) for n in range(3)]
+        refused = server.client.post("/v1/segment/batch", files=files)
+        assert refused.status_code == 413
+        assert "Up to 2 pictures" in refused.json()["detail"]
+        assert server.client.post("/v1/segment/batch", files=files[:2]).status_code == 200
 
 
 def test_what_takes_too_long_is_given_up(tmp_path: Path) -> None:

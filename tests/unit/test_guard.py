@@ -460,10 +460,16 @@ def test_the_log_is_a_json_line_per_request(
             content=png(noise()),
             headers={"X-Request-ID": "r1", "Authorization": "Bearer do-not-log-me"},
         )
+        for path in ("/v1/jobs/SECRET-and-more/result", "/v1/jobs/SECRET-and-more/a/b"):
+            server.client.get(path)
+        server.client.delete("/v1/jobs/SECRET-and-more", headers={"Host": "evil.example"})
     lines = [JsonLines().format(record) for record in caplog.records if record.msg == "request"]
-    entry: dict[str, Any] = json.loads(lines[-1])
+    entry: dict[str, Any] = json.loads(lines[0])
     assert entry["request_id"] == "r1"
     assert entry["path"] == "/v1/segment"
     assert (entry["method"], entry["status"], entry["model"]) == ("POST", 200, "day")
     assert entry["seconds"] > 0
     assert "do-not-log-me" not in "".join(lines)
+    # An id is all that one needs to get at a job.
+    paths = [json.loads(line)["path"] for line in lines[1:]]
+    assert paths == ["/v1/jobs/SECRET…/result", "/v1/jobs/SECRET…/a/b", "/v1/jobs/SECRET…"]

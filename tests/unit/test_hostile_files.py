@@ -14,6 +14,8 @@ from PIL import Image
 from pycocotools import mask as coco
 from serving import Server, noise, png, running
 
+from cfcontra.serve.web.decoding import TooManyPixelsError, read_picture
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -40,13 +42,11 @@ def text_bomb() -> bytes:
     return whole[:33] + bomb + whole[33:]
 
 
-def scan_bomb() -> bytes:
+def scan_bomb(between: bytes = b"") -> bytes:
     """A progressive JPEG whose scans come again and again: little to send, long to decode."""
-    stored = io.BytesIO()
-    Image.fromarray(noise(64, 64)).save(stored, "JPEG", progressive=True)
-    whole = stored.getvalue()
+    whole = saved(Image.fromarray(noise(64, 64)), "JPEG", progressive=True)
     last = whole.rindex(b"\xff\xda")
-    return whole[:last] + whole[last:-2] * 3000 + whole[-2:]
+    return whole[:last] + (whole[last:-2] + between) * 3000 + whole[-2:]
 
 
 def zip_bomb() -> bytes:
@@ -67,12 +67,26 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"
         (lambda: SVG, 415),
         (zip_bomb, 415),
         (scan_bomb, 422),
+        (lambda: scan_bomb(b"junk\xff\xff\x02\xff\xff"), 422),
+        (lambda: scan_bomb(b"\xff\xe5\0\x08\xff\xd9no"), 422),  # no end: in a segment
         (lambda: b"\xff\xd8\xff\xe0" + b"junk" * 50, 415),
         (lambda: b"GIF89a" + b"\xff" * 40, 415),
         (lambda: b"%PDF-1.7\n" + b"x" * 100, 415),
         (lambda: b"#!/bin/sh\nrm -rf /\n", 415),
     ],
-    ids=["cut", "50000x50000", "svg", "zip bomb", "scans", "junk", "gif", "pdf", "script"],
+    ids=[
+        "cut",
+        "50000x50000",
+        "svg",
+        "zip bomb",
+        "scans",
+        "junk between",
+        "segments between",
+        "junk",
+        "gif",
+        "pdf",
+        "script",
+    ],
 )
 def test_what_is_made_to_harm_is_refused(
     server: Server, make: Callable[[], bytes], status: int
@@ -109,6 +123,24 @@ def test_a_picture_that_is_something_else_too_is_only_a_picture(server: Server) 
     answer = server.client.post("/v1/segment?output=overlay", content=polyglot)
     assert b"script" not in answer.content
     assert b"PK\x03\x04" not in answer.content
+
+
+def test_what_is_behind_or_beside_a_picture_does_not_count_as_its_scans(server: Server) -> None:
+    """As with phones, which append a video, and cameras, which put pictures into the header."""
+    plain = saved(Image.fromarray(noise()), "JPEG", quality=95)
+    scans = b"\xff\xda\0\x02" * 200
+    beside = b"\xff\xe1" + struct.pack(">H", len(scans) + 2) + scans
+    expected = expected_mask(server, np.asarray(Image.open(io.BytesIO(plain))))
+    for data in (plain + scans, plain[:2] + beside + plain[2:]):
+        assert np.array_equal(found_mask(server, data), expected)
+
+
+def test_a_limit_above_pillows_warning_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # warns above, refuses twice that
+    data = png(noise())
+    with pytest.raises(TooManyPixelsError, match=r"more than 0\.0023 megapixels"):
+        read_picture(io.BytesIO(data), 2300)
+    assert read_picture(io.BytesIO(data), 2400).shape == (40, 60, 3)
 
 
 @pytest.mark.parametrize("turn", range(1, 9))

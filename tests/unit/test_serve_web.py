@@ -207,3 +207,8 @@ def test_models_are_named_by_the_command_line(tmp_path: Path) -> None:
         name_models(["m.onnx=a.onnx", "m.onnx"])
     with pytest.raises(InputError, match="NAME=FILE"):
         name_models(["=a.onnx"])
+
+
+def test_more_pixels_than_can_be_read_are_no_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert demo(["model.onnx", "--max-megapixels", "179"]) == 2
+    assert "up to 178 can be read" in capsys.readouterr().err

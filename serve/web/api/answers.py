@@ -18,6 +18,7 @@ from ..problems import Problem
 from ..result import segmentation_result
 
 PNG, JPEG, JSON = "image/png", "image/jpeg", "application/json"
+_JPEG_SIDE = 65_500  # what libjpeg writes at most
 
 
 class Output(StrEnum):
@@ -56,7 +57,10 @@ def choose(output: Output | None, accept: str | None) -> tuple[Output, str]:
 def answer(
     output: Output, media_type: str, model: ServedModel, opacity: float
 ) -> Callable[[NDArray[np.uint8], Prediction], Response]:
-    """What makes the response of a picture and its prediction."""
+    """What makes the response of a picture and its prediction.
+
+    It raises a Problem where a picture does not fit into the media type.
+    """
 
     def make(image: NDArray[np.uint8], prediction: Prediction) -> Response:
         mask, space = prediction.mask[0], model.metadata.label_space
@@ -67,6 +71,12 @@ def answer(
         elif output is Output.CONFIDENCE:
             content = encode_png(prediction.confidence[0])
         else:
+            if media_type == JPEG and max(mask.shape) > _JPEG_SIDE:
+                raise Problem(
+                    422,
+                    f"A side has more than {_JPEG_SIDE:,} pixels, which is too many for JPEG. "
+                    f"Ask for PNG: Accept: {PNG}.",
+                )
             blended = overlay(image, mask, space, opacity)
             content = encode_jpeg(blended) if media_type == JPEG else encode_png(blended)
         return Response(content, media_type=media_type)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ _PLAIN = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 _BLOCK = 1 << 20
 
 T = TypeVar("T")
+Place = Callable[[], AbstractContextManager[None]]
 
 
 def content_type(request: Request) -> str:
@@ -28,8 +29,13 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def picture(request: Request, state: ServerState) -> bytes:
+async def picture(request: Request, state: ServerState, place: Place) -> bytes:
     """The one picture of a request.
+
+    Args:
+        request: what came.
+        state: of the server.
+        place: held while a picture is fetched; one that is sent takes none before it is here.
 
     Raises:
         Problem: none, several, or in a form that is not taken.
@@ -38,7 +44,7 @@ async def picture(request: Request, state: ServerState) -> bytes:
     if kind == "multipart/form-data":
         return _only(await pictures(request, state, ("file",)))[1]
     if kind == "application/json":
-        return await _by_url(request, state)
+        return await _by_url(request, state, place)
     _check_plain(kind, "image")
     return await request.body()
 
@@ -126,7 +132,7 @@ async def _save_body(request: Request, path: Path) -> None:
         stored.write(gathered)
 
 
-async def _by_url(request: Request, state: ServerState) -> bytes:
+async def _by_url(request: Request, state: ServerState, place: Place) -> bytes:
     if not state.settings.allow_urls:
         raise Problem(
             415,
@@ -142,7 +148,8 @@ async def _by_url(request: Request, state: ServerState) -> bytes:
     url = asked.get("url") if isinstance(asked, dict) else None
     if not isinstance(url, str):
         raise Problem(422, 'Send {"url": "https://…"}.')
-    return await fetch(url, state.settings.limits.image_bytes)
+    with place():
+        return await fetch(url, state.settings.limits.image_bytes)
 
 
 def _megabytes(size: int) -> str:

@@ -68,9 +68,10 @@ def segment_router(state: ServerState, pictures: Pictures) -> APIRouter:
         chosen = pick(state, model)
         form, media_type = choose(output, request.headers.get("accept"))
         request.state.log = {"model": chosen.name}
+        pictures.check_room()
+        data = await intake.picture(request, state, pictures.admit)
+        make = answer(form, media_type, chosen, opacity)
         with pictures.admit():
-            data = await intake.picture(request, state)
-            make = answer(form, media_type, chosen, opacity)
             return await pictures.segment(data, chosen, make)
 
     @router.post(
@@ -83,8 +84,8 @@ def segment_router(state: ServerState, pictures: Pictures) -> APIRouter:
     async def segment_batch(request: Request, model: str | None = model_query) -> Response:
         chosen = pick(state, model)
         request.state.log = {"model": chosen.name}
-        with pictures.admit():
-            files = await intake.pictures(request, state)
+        pictures.check_room()
+        files = await intake.pictures(request, state)
         if not files:
             raise Problem(400, "Send at least one picture in the field 'files'.")
 

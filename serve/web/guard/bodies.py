@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +14,7 @@ from ..settings import MEGABYTE, Limits
 
 _FORM = 64_000  # what a multipart form adds to its files, generously
 _SILENCE = 30.0  # seconds without a byte
+_SLOWEST = 10_000  # bytes a second, on average, once that time is over
 _CHECKED = 32 * MEGABYTE
 
 
@@ -113,14 +115,16 @@ class _Body:
         self.received = self.held = self.unchecked = 0
         self.problem: Problem | None = None
         self._complete = False
+        self._began = time.monotonic()
 
     async def next(self) -> Message:
         if self._complete:  # from here on, it only tells when the visitor leaves
             return await self._receive()
+        left = self._began + _SILENCE + self.received / _SLOWEST - time.monotonic()
         try:
-            message = await asyncio.wait_for(self._receive(), _SILENCE)
+            message = await asyncio.wait_for(self._receive(), min(_SILENCE, left))
         except TimeoutError:
-            raise self.refuse(Problem(408, f"Nothing arrived for {_SILENCE:g} s.")) from None
+            raise self.refuse(Problem(408, "It arrives too slowly.")) from None
         self._complete = not message.get("more_body", False)
         return message
 

@@ -8,6 +8,7 @@ import secrets
 import time
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..log import REQUESTS
@@ -15,6 +16,8 @@ from ..metrics import Metrics
 from ..problems import Problem
 
 _ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+# Who has a job's id, a visit's or an upload's name needs nothing else to get at it.
+_KEY = re.compile(r"(/(?:jobs|heartbeat)/[^/]{6})[^/]+|(/file=).+", re.DOTALL)
 
 
 class Requests:
@@ -49,6 +52,8 @@ class Requests:
 
         try:
             await self._app(scope, receive, seen)
+        except ClientDisconnect:  # while sending; what was answered then, nobody got
+            status = 499
         except Exception:
             REQUESTS.exception("unexpected error", extra={"request_id": name})
             if status and not complete:  # too late to say so: the broken connection does
@@ -70,7 +75,7 @@ class Requests:
             extra={
                 "request_id": name,
                 "method": scope["method"],
-                "path": scope["path"],
+                "path": _KEY.sub(lambda found: f"{found[1] or found[2]}…", scope["path"]),
                 "status": status or 499,
                 "seconds": round(seconds, 4),
                 "bytes": size,
