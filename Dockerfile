@@ -1,6 +1,6 @@
 # The package on Debian, for the CPU.
 #
-#   docker run -p 7860:7860 -v cfcontra:/data cfcontra
+#   docker run -p 127.0.0.1:7860:7860 -v cfcontra:/data cfcontra
 #       the web demo at http://localhost:7860; the first time, the quickstart makes its
 #       model, which takes minutes
 #   docker run -v "$PWD:/data" --user "$(id -u):$(id -g)" cfcontra cfcontra-segment drive.mp4 …
@@ -62,6 +62,9 @@ WORKDIR /data
 EXPOSE 7860
 # As Ctrl-C does: commands stop in order, and a half-written video stays playable.
 STOPSIGNAL SIGINT
+# Only the demo has an address to ask; other commands are well as long as they run.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15m \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:7860/ready', timeout=4)"]
-CMD ["sh", "-c", "[ -e runs/quickstart/model.onnx ] || cfcontra-quickstart || exit; exec cfcontra-demo --host 0.0.0.0 --port 7860"]
+    CMD tr '\0' ' ' < /proc/1/cmdline | grep -q 'cfcontra[- ]demo' || exit 0; \
+        python -c "from urllib.request import urlopen; urlopen('http://127.0.0.1:7860/ready', timeout=4)" || exit 1
+# The first process of a container gets no signal without a trap, and a background one no Ctrl-C.
+CMD ["sh", "-c", "trap 'kill $!; wait; exit 130' INT TERM; [ -e runs/quickstart/model.onnx ] || { cfcontra-quickstart & wait $!; } || exit; exec cfcontra-demo --host 0.0.0.0 --port 7860"]
