@@ -23,6 +23,7 @@ from .scratch import Scratch
 from .settings import Limits
 
 _LOG = logging.getLogger(__name__)
+_LOOK = 2.0  # seconds between two looks at the room that is left
 
 
 class JobState(StrEnum):
@@ -190,13 +191,20 @@ class Jobs:
 
     def _segment(self, job: Job, source: Path, model: ServedModel, opacity: float) -> None:
         limits, begun = self._limits, time.monotonic()
+        next_look = begun
 
         def progress(done: int, expected: int | None) -> None:
+            nonlocal next_look
             job.frames, job.expected = done, expected
             if done > limits.video_frames:
                 raise InputError(f"the video has more than {limits.video_frames} frames")
-            if time.monotonic() - begun > limits.job_seconds:
+            now = time.monotonic()
+            if now - begun > limits.job_seconds:
                 raise InputError(f"the video took more than {limits.job_seconds:g} seconds")
+            if now >= next_look:
+                next_look = now + _LOOK
+                if self._scratch.used() > limits.stored_bytes:
+                    raise InputError("the server has no room left for the segmented video")
 
         job.areas = ClassAreas(model.metadata.label_space.num_classes)
         segment_video(

@@ -16,6 +16,7 @@ from cfcontra.errors import InputError
 from cfcontra.files import refusals
 
 _LOCK = "in-use"
+_BLOCK = 4096  # bytes that the smallest file takes on a disk
 
 
 class Scratch:
@@ -51,14 +52,13 @@ class Scratch:
         return made
 
     def used(self) -> int:
-        """Bytes of all files inside."""
+        """Bytes of all files inside; each, and each folder, counts as a block at least."""
         total = 0
-        for folder, _, names in os.walk(self.path):
+        for folder, folders, names in os.walk(self.path):
+            total += len(folders) * _BLOCK
             for name in names:
-                try:
-                    total += (Path(folder) / name).lstat().st_size
-                except FileNotFoundError:  # deleted meanwhile
-                    continue
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    total += max(os.lstat(f"{folder}/{name}").st_size, _BLOCK)
         return total
 
     def remove_old(self, name: str, seconds: float) -> None:

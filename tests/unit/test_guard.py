@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hmac
+import itertools
 import json
 import logging
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from serving import Server, ask, noise, png, running, running_page
 from starlette.testclient import TestClient
 
 from cfcontra.errors import InputError
+from cfcontra.serve.web.guard import bodies
 from cfcontra.serve.web.guard.access import read_secrets
 from cfcontra.serve.web.log import JsonLines
 from cfcontra.serve.web.page_gate import _is_page
@@ -218,12 +221,37 @@ def test_uploads_share_one_memory(tmp_path: Path) -> None:
         assert server.client.post("/v1/segment", content=b"x" * 400).status_code == 415
 
 
-def test_a_full_disk_quota_takes_no_more_videos(tmp_path: Path) -> None:
-    with running(tmp_path, Settings(replace(Limits(), stored_bytes=5000))) as server:
-        (server.state.scratch.folder("jobs") / "result").write_bytes(b"x" * 4000)
-        got = server.client.post("/v1/video", content=b"x" * 2000)
-        assert got.status_code == 507
+def test_a_full_disk_quota_takes_no_more_videos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+
+    def used(scratch: Scratch) -> int:
+        looks.append(threading.current_thread().name)
+        return plain(scratch)
+
+    plain = Scratch.used
+    monkeypatch.setattr(Scratch, "used", used)
+    with running(tmp_path, Settings(replace(Limits(), stored_bytes=50_000))) as server:
+        (server.state.scratch.folder("jobs") / "result").write_bytes(b"x" * 25_000)
+        assert server.client.post("/v1/video", content=b"x" * 20_000).status_code == 507
         assert server.client.post("/v1/video", content=b"x" * 500).status_code == 422
+    assert {name.partition(" ")[0] for name in looks} == {"AnyIO"}  # nobody else has to wait
+
+
+def test_a_form_counts_while_it_lies_where_no_folder_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "_CHECKED", 1000)
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    with running(tmp_path, Settings(replace(Limits(), stored_bytes=200_000))) as server:
+        for size, status in ((150_000, 507), (50_000, 422), (150_000, 507), (50_000, 422)):
+            sent = itertools.chain([head], chunks(size), [b"\r\n--x--\r\n"])  # says no length
+            got = server.client.post("/v1/video", content=sent, headers=form)
+            assert got.status_code == status
+        got = server.client.post("/v1/video", content=chunks(150_000))
+        assert got.status_code == 422  # shows itself
 
 
 def test_compressed_bodies_are_not_unpacked(server: Server) -> None:
@@ -412,8 +440,11 @@ def test_the_private_folder_is_private_and_emptied(tmp_path: Path) -> None:
     scratch = Scratch(tmp_path / "private")
     assert stat.S_IMODE(scratch.path.stat().st_mode) == 0o700
     assert stat.S_IMODE(scratch.folder("jobs").stat().st_mode) == 0o700
-    (scratch.folder("jobs") / "a").write_bytes(b"x" * 70)
-    assert scratch.used() == 70
+    before = scratch.used()
+    (scratch.folder("jobs") / "a").write_bytes(b"x" * 7000)
+    assert scratch.used() == before + 7000
+    (scratch.folder("jobs") / "b").touch()
+    assert scratch.used() == before + 7000 + 4096  # which an empty file takes, too
     other = Scratch(tmp_path / "private")
     assert scratch.path.exists()  # of a server that lives
     scratch.close()

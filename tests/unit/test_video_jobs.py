@@ -252,6 +252,21 @@ def test_a_job_that_takes_too_long_is_ended(tmp_path: Path, film: bytes) -> None
         wait_until(lambda: files(server) == [])
 
 
+def test_a_job_ends_where_there_is_no_room_for_its_result(tmp_path: Path, film: bytes) -> None:
+    with serving(tmp_path, stored_bytes=500_000) as server:
+        server.backend.open.clear()
+        job = start(server, film)
+        until(server, job, "running")
+        other = server.state.scratch.folder("uploads") / "other"
+        other.write_bytes(b"x" * 500_000)
+        server.backend.open.set()
+        failed = until(server, job, "failed")
+        assert "no room left" in failed["error"]
+        wait_until(lambda: files(server) == ["other"])
+        other.unlink()
+        until(server, start(server, film), "done")
+
+
 def test_an_error_shows_no_folder_of_the_server(tmp_path: Path, film: bytes) -> None:
     with serving(tmp_path) as server:
         server.backend.error = RuntimeError(f"at {tmp_path}")
@@ -267,9 +282,10 @@ def test_results_are_deleted_when_their_time_is_over(tmp_path: Path, film: bytes
 
 
 def test_results_that_nobody_asks_for_make_room_again(tmp_path: Path, film: bytes) -> None:
-    with serving(tmp_path, kept_seconds=1, stored_bytes=4000 + len(film)) as server:
+    with serving(tmp_path, kept_seconds=1, stored_bytes=100_000 + len(film)) as server:
         until(server, start(server, film), "done")
-        (server.state.scratch.folder("jobs") / "other").write_bytes(b"x" * 4000)
+        room = 100_000 - server.state.scratch.used()
+        (server.state.scratch.folder("jobs") / "other").write_bytes(b"x" * (room + 1))
         assert server.client.post("/v1/video", content=film).status_code == 507
         wait_until(lambda: files(server) == ["other"], 60)  # without a word to the server
         assert server.client.post("/v1/video", content=film).status_code == 202
