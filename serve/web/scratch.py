@@ -52,13 +52,21 @@ class Scratch:
         return made
 
     def used(self) -> int:
-        """Bytes of all files inside; each, and each folder, counts as a block at least."""
-        total = 0
+        """Bytes of all files inside; each, and each folder, counts as a block at least.
+
+        A file with several names, as an upload to the page that a job works on, counts once.
+        """
+        total, linked = 0, set[int]()
         for folder, folders, names in os.walk(self.path):
             total += len(folders) * _BLOCK
             for name in names:
                 with suppress(FileNotFoundError):  # deleted meanwhile
-                    total += max(os.lstat(f"{folder}/{name}").st_size, _BLOCK)
+                    found = os.lstat(f"{folder}/{name}")
+                    if found.st_nlink > 1:
+                        if found.st_ino in linked:
+                            continue
+                        linked.add(found.st_ino)
+                    total += max(found.st_size, _BLOCK)
         return total
 
     def remove_old(self, name: str, seconds: float) -> None:

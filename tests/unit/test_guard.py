@@ -443,6 +443,8 @@ def test_the_private_folder_is_private_and_emptied(tmp_path: Path) -> None:
     before = scratch.used()
     (scratch.folder("jobs") / "a").write_bytes(b"x" * 7000)
     assert scratch.used() == before + 7000
+    (scratch.folder("jobs") / "the-same").hardlink_to(scratch.folder("jobs") / "a")
+    assert scratch.used() == before + 7000
     (scratch.folder("jobs") / "b").touch()
     assert scratch.used() == before + 7000 + 4096  # which an empty file takes, too
     other = Scratch(tmp_path / "private")
