@@ -38,6 +38,7 @@ from cfcontra.serve.web.page.header import model_html
 from cfcontra.serve.web.page.parts import error_html, one_block
 from cfcontra.serve.web.page.picture import PictureTab
 from cfcontra.serve.web.page.predict import predict, read_upload
+from cfcontra.serve.web.page.video import VideoTab
 from cfcontra.serve.web.page.viewer import heat_map, viewer_html
 from cfcontra.serve.web.scratch import Scratch
 from cfcontra.serve.web.settings import Limits, Settings
@@ -230,6 +231,15 @@ def test_an_upload_that_cannot_be_used_is_explained(
     path.write_bytes(data)
     with pytest.raises(InputError, match=message):
         read_upload(path, Limits(image_bytes=2000))
+
+
+def test_an_upload_whose_time_is_over_is_explained(
+    serve: Callable[..., ServerState], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="Choose it again"):
+        read_upload(tmp_path / "gone.png", Limits())
+    with pytest.raises(InputError, match="Choose it again"):
+        VideoTab(serve(m=HalvesBackend()))._start(tmp_path / "gone.mp4", "m", 0.5, "visit")
 
 
 def test_a_picture_with_too_many_pixels_is_explained(tmp_path: Path) -> None:

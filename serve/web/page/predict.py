@@ -17,15 +17,28 @@ from ..models import ServedModel
 from ..settings import Limits
 
 
+def upload_size(path: Path) -> int:
+    """Bytes of an uploaded file.
+
+    Raises:
+        InputError: it is empty, or was deleted since.
+    """
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise InputError("The upload was deleted, as its time was over. Choose it again.") from None
+    if size == 0:
+        raise InputError("The file is empty. Choose another.")
+    return size
+
+
 def read_upload(path: Path, limits: Limits) -> NDArray[np.uint8]:
     """An uploaded picture as RGB uint8 `[H, W, 3]`.
 
     Raises:
-        InputError: empty, too large, or not a picture that can be read.
+        InputError: deleted since, empty, too large, or not a picture that can be read.
     """
-    size = path.stat().st_size
-    if size == 0:
-        raise InputError("The file is empty. Choose another picture.")
+    size = upload_size(path)
     if size > limits.image_bytes:
         raise InputError(
             f"The picture's file has {size / 1e6:.1f} MB; up to {limits.image_bytes / 1e6:g} MB "

@@ -25,6 +25,7 @@ from .examples import write_drive
 from .film import film_html
 from .inputs import video_input
 from .parts import empty_html, error_html, markup
+from .predict import upload_size
 
 _LOOK = 0.25  # seconds between two looks at a job
 _WAITING = "The video with its classes will play here."
@@ -115,8 +116,7 @@ class VideoTab:
         page.unload(self.cancel)
 
     def _start(self, upload: Path, model: str, opacity: float, visit: str) -> Job:
-        if not upload.is_file() or upload.stat().st_size == 0:
-            raise InputError("The file is empty. Choose another video.")
+        upload_size(upload)
         # The job takes the file away; the page's own stays, for another go with another model.
         handed = self._state.scratch.folder("page") / f"job-{secrets.token_hex(8)}"
         os.link(upload, handed)
