@@ -20,16 +20,13 @@ pytest.importorskip("httptools", reason="not on this system")
 from cfcontra.serve.web.connections import Connection
 
 SMALL = b"GET / HTTP/1.1\r\nHost: a\r\n"
-
-
-class Impatient(Connection):
-    most_seconds = 0.3
+SHORT = 0.3  # seconds
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     size = 0
     if scope["path"] == "/slow":
-        await asyncio.sleep(3 * Impatient.most_seconds)
+        await asyncio.sleep(3 * SHORT)
     elif scope["path"] == "/read":
         more = True
         while more:
@@ -42,7 +39,7 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(answer, http=Impatient, ws="none", lifespan="off", log_level="error")
+    config = uvicorn.Config(answer, http=Connection, ws="none", lifespan="off", log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
@@ -51,6 +48,11 @@ def port() -> Iterator[int]:
     server.should_exit = True
     thread.join(30)
     listening.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "most_seconds", SHORT)
 
 
 def said(port: int, *pieces: bytes, pause: float = 0.0) -> str:
@@ -104,7 +106,7 @@ def test_heads_and_bodies_within_the_limit_are_taken(port: int) -> None:
     assert found.count("ok 1000000") == 2
 
 
-def test_a_head_is_waited_for_only_so_long(port: int) -> None:
+def test_a_head_is_waited_for_only_so_long(port: int, impatient: None) -> None:
     began = time.monotonic()
     assert said(port, SMALL).startswith("HTTP/1.1 408 Request Timeout\r\n")
     assert said(port) == ""
@@ -120,7 +122,7 @@ def test_a_head_is_waited_for_only_so_long(port: int) -> None:
     assert time.monotonic() - began < 30
 
 
-def test_an_answer_may_take_longer(port: int) -> None:
+def test_an_answer_may_take_longer(port: int, impatient: None) -> None:
     slow = b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     assert "ok 0" in said(port, slow)
 
