@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
 import numpy as np
+from av.filter import Graph
 from av.sidedata.sidedata import Type as SideDataType
 from numpy.typing import NDArray
 
 from cfcontra.opencv import cv2
 
 _LOG = logging.getLogger(__name__)
+_NAMELESS = range(28, 44)  # side data that FFmpeg knows and PyAV does not, such as EXIF
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,9 @@ class Orientation:
         The matrix sends pixel (x, y) to (a·x + c·y, b·x + d·y); angles between the
         quarter turns are not followed.
         """
-        side_data: Any = frame.side_data
-        if SideDataType.DISPLAYMATRIX not in side_data:
+        matrix = _display_matrix(frame)
+        if matrix is None:
             return cls()
-        matrix = np.frombuffer(side_data[SideDataType.DISPLAYMATRIX], np.int32)
         a, b, _, c, d = matrix[:5].tolist()
         if a * d == 0 and b * c != 0 and a == d:
             return cls(True, mirrored=c < 0, upended=b < 0)
@@ -67,3 +69,31 @@ class Orientation:
             return np.asarray(stored, np.uint8)
         out[:] = stored
         return out
+
+
+def _display_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
+    try:
+        side_data: Any = frame.side_data
+    except ValueError:  # where there is one of those, PyAV gives none at all
+        side_data = _without_nameless(frame).side_data
+    if SideDataType.DISPLAYMATRIX not in side_data:
+        return None
+    return np.frombuffer(side_data[SideDataType.DISPLAYMATRIX], np.int32)
+
+
+def _without_nameless(frame: av.VideoFrame) -> av.VideoFrame:
+    """The same picture, less the side data that PyAV cannot name."""
+    graph = Graph()
+    graph.threads = 1
+    graph.link_nodes(
+        graph.add_buffer(
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=frame.time_base or Fraction(1),
+        ),
+        *(graph.add("sidedata", f"mode=delete:type={kind}") for kind in _NAMELESS),
+        graph.add("buffersink"),
+    ).configure()
+    graph.vpush(frame)
+    return graph.vpull()

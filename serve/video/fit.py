@@ -39,7 +39,8 @@ class Fit:
         form = self._form
         color = Color.of(frame)
         if turn != Orientation():
-            frame = turned(self._reformatter.reformat(frame, format="yuv420p"), turn)
+            size = (frame.width, frame.height)
+            frame = turned(to_planar(self._reformatter, frame, size, color), turn)
             aspect = 1 / aspect if turn.transposed else aspect
         if (
             frame.format.name in PLANAR

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 
 from cfcontra.errors import InputError, system_reason
+from cfcontra.orientation import Orientation
 
 from .shape import Shaper
 from .source import Frame, Mark, Source
@@ -21,7 +22,8 @@ _LOG = logging.getLogger(__name__)
 class PictureFolder(Source):
     """Gives pictures in the order of their list, at a fixed rate.
 
-    All have the size of the first. A file that cannot be decoded is skipped and counted.
+    All have the size of the first when they are upright, however the camera was held for each. A
+    file that cannot be decoded is skipped and counted.
 
     Args:
         folder: what they are known as.
@@ -43,7 +45,6 @@ class PictureFolder(Source):
         if first is None:
             raise InputError(f"{folder}: not one of its {len(pictures)} pictures can be decoded.")
         self._shape = Shaper(first, self.name, rate, 1 / rate)
-        self._size = (first.width, first.height)
         self.format = self._shape.format
         self.expected = len(pictures)
 
@@ -56,12 +57,15 @@ class PictureFolder(Source):
                 _LOG.warning("%s: cannot be decoded and is skipped.", path)
                 self.damaged += 1
                 continue
-            if (frame.width, frame.height) != self._size:
+            turn = Orientation.of(frame, str(path))
+            size = (frame.width, frame.height)
+            width, height = size[::-1] if turn.transposed else size
+            if (width, height) != (self.format.width, self.format.height):
                 raise InputError(
-                    f"{path}: is {frame.width}×{frame.height}, the first picture was "
-                    f"{self._size[0]}×{self._size[1]}. Put pictures of one size into a folder."
+                    f"{path}: is {width}×{height}, the first picture was {self.format.width}×"
+                    f"{self.format.height}. Put pictures of one size into a folder."
                 )
-            image = self._shape(frame)
+            image = self._shape(frame, turn)
             image.pts, image.time_base, image.duration = position, self.format.time_base, 1
             name = path.stem if self._names[path.stem] == 1 else path.name  # a.jpg beside a.png
             yield Frame(index, image, position, name)

@@ -17,7 +17,7 @@ from .source import DEFAULT_RATE, VideoFormat
 
 
 class Shaper:
-    """Turns every frame of a stream into the form of its first.
+    """Turns every frame of a source into the form of its first.
 
     Colours keep the first frame's matrix and range, rotation is applied, and frames of
     another size are scaled.
@@ -42,10 +42,9 @@ class Shaper:
         aspect: Fraction = Fraction(1),
     ) -> None:
         self._orientation = Orientation.of(first, name)
-        self._size = (first.width, first.height)
         self._color = Color.of(first)
         self._reformatter = VideoReformatter()
-        width, height = self._size
+        width, height = first.width, first.height
         if self._orientation.transposed:
             width, height, aspect = height, width, 1 / aspect
         self.format = VideoFormat(width, height, rate, time_base, self._color, aspect)
@@ -57,14 +56,26 @@ class Shaper:
         aspect = stream.sample_aspect_ratio or Fraction(1)
         return cls(first, name, rate, stream.time_base or 1 / rate, aspect)
 
-    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """The frame in the format; itself where nothing is to do. Its times are not set."""
-        return turned(self._planar(frame), self._orientation)
+    def __call__(self, frame: av.VideoFrame, turn: Orientation | None = None) -> av.VideoFrame:
+        """The frame in the format; itself where nothing is to do. Its times are not set.
 
-    def _planar(self, frame: av.VideoFrame) -> av.VideoFrame:
-        if frame.format.name in PLANAR and (frame.width, frame.height) == self._size:
+        Args:
+            frame: as decoded.
+            turn: what brings it upright, None where that is what brings the first so.
+        """
+        turn = self._orientation if turn is None else turn
+        size = (self.format.width, self.format.height)
+        return turned(self._planar(frame, size[::-1] if turn.transposed else size), turn)
+
+    def _planar(self, frame: av.VideoFrame, size: tuple[int, int]) -> av.VideoFrame:
+        color = Color.of(frame)
+        if (
+            frame.format.name in PLANAR
+            and (frame.width, frame.height) == size
+            and (color.matrix, color.range) == (self._color.matrix, self._color.range)
+        ):
             return frame
-        return to_planar(self._reformatter, frame, self._size, self._color)
+        return to_planar(self._reformatter, frame, size, self._color)
 
 
 class RgbConverter:
