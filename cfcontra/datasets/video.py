@@ -10,8 +10,10 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
+from cfcontra.continuity import Continuity
 from cfcontra.datasets.base import Sample, SegmentationDataset
 from cfcontra.datasets.request import Request
 from cfcontra.errors import InputError, system_reason
@@ -34,7 +36,7 @@ class VideoDataset(SegmentationDataset):
     one and its thumbnail differs from it (a car waiting at a light gives one frame).
 
     Args:
-        pattern: glob of video files.
+        pattern: glob of video files, or the name of one, which may hold a glob's signs.
         label_space: the space the model works in; video has no labels.
         interval: least distance between kept frames in seconds.
         limit: most frames kept, spread evenly over everything decoded.
@@ -64,7 +66,8 @@ class VideoDataset(SegmentationDataset):
         self.label_space = label_space
         self.labelled = False
         self._ignore = ignore
-        paths = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
+        found = glob.glob(glob.escape(pattern)) or glob.glob(pattern, recursive=True)  # noqa: PTH207
+        paths = sorted(Path(name) for name in found)
         if not paths:
             raise InputError(f"video:{pattern}: no such file, and nothing matches as a pattern.")
         self._frames = _spread(chain.from_iterable(_distinct(p, interval) for p in paths), limit)
@@ -161,6 +164,14 @@ def _spread(
     return [kept[i] for i in np.linspace(0, len(kept) - 1, limit).round().astype(int)]
 
 
+def _frames(container: InputContainer) -> Iterator[av.VideoFrame]:
+    """Frames of the first video stream, whose times go on where its clock starts anew."""
+    move = Continuity()
+    for packet in container.demux(container.streams.video[0]):
+        move(packet)
+        yield from packet.decode()
+
+
 def _distinct(path: Path, interval: float) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Origin and picture, upright and BGR, of the frames that differ from the one before."""
     turn: Orientation | None = None
@@ -171,7 +182,7 @@ def _distinct(path: Path, interval: float) -> Iterator[tuple[str, NDArray[np.uin
             if not container.streams.video:
                 raise InputError(f"{path}: has no video stream.")
             container.streams.video[0].thread_type = "AUTO"
-            for number, frame in enumerate(container.decode(video=0)):
+            for number, frame in enumerate(_frames(container)):
                 time = frame.time if frame.time is not None else float(number)
                 if time - last_time < interval - 1e-6:
                     continue

@@ -10,7 +10,8 @@ from fractions import Fraction
 
 import av
 
-from .continuity import Continuity
+from cfcontra.continuity import Continuity
+
 from .open_file import reason_of
 
 _LOG = logging.getLogger(__name__)

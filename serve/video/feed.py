@@ -13,12 +13,12 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from cfcontra.continuity import Continuity
 from cfcontra.errors import CfcontraError
 from cfcontra.opencv import cv2
 
 from .address import redacted
 from .audio import AudioTrack, known_sounds, start_of
-from .continuity import Continuity
 from .open_file import find_accelerator, reason_of
 from .picture import from_pixels
 from .source import DEFAULT_RATE

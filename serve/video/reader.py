@@ -11,10 +11,10 @@ from pathlib import Path
 import av
 from av.format import Flags
 
+from cfcontra.continuity import Continuity
 from cfcontra.errors import InputError, system_reason
 
 from .audio import AudioTrack, known_sounds, start_of
-from .continuity import Continuity
 from .open_file import open_container
 from .pipe import Pipe
 from .piped_sound import PipedSound

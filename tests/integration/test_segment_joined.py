@@ -15,7 +15,8 @@ import pytest
 from numpy.typing import NDArray
 from video_clips import FRAMES, GreyBackend, greys_of, make_clip, sound_of, times_of
 
-from cfcontra.serve.video import continuity, segment_video
+from cfcontra import continuity
+from cfcontra.serve.video import segment_video
 from cfcontra.serve.video.audio import AudioTrack
 from cfcontra.serve.video.limit import Limited
 from cfcontra.serve.video.pipe import Pipe

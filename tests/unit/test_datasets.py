@@ -234,6 +234,29 @@ def test_video_options_that_leave_nothing(tmp_path: Path, options: str, message:
         open_dataset(f"video:{tmp_path}/a.mp4,{options}", CAMVID, labelled=False)
 
 
+def test_a_video_goes_on_where_its_clock_starts_anew(tmp_path: Path) -> None:
+    """Two recordings put together byte by byte give the frames of both, each with its own time."""
+    values = [(20, 90) * 10, (130, 220) * 10]
+    for name, part in zip(("a.ts", "b.ts"), values, strict=True):
+        _write_clip(tmp_path / name, list(part))
+    joined = b"".join((tmp_path / name).read_bytes() for name in ("a.ts", "b.ts"))
+    (tmp_path / "ab.ts").write_bytes(joined)
+    frames = open_dataset(f"video:{tmp_path}/ab.ts,interval=0", CAMVID, labelled=False)
+    found = [frames[index] for index in range(len(frames))]
+    brightness = [float(frame.image.mean()) for frame in found]
+    assert np.allclose(brightness, [*values[0], *values[1]], atol=4)
+    times = [float(frame.origin.rpartition("@")[2].removesuffix("s")) for frame in found]
+    assert np.allclose(np.diff(times), 0.1, atol=0.002)
+
+
+def test_a_video_may_be_named_with_the_signs_of_a_pattern(tmp_path: Path) -> None:
+    _write_clip(tmp_path / "clip [1].mp4", [20, 200])
+    _write_clip(tmp_path / "clip 1.mp4", [20])
+    for name, frames in (("clip [1].mp4", 2), ("clip ?.mp4", 1)):
+        spec = f"video:{tmp_path}/{name},interval=0"
+        assert len(open_dataset(spec, CAMVID, labelled=False)) == frames
+
+
 def test_a_video_without_a_frame(tmp_path: Path) -> None:
     """A whole container, with a video stream that nothing was put into."""
     with av.open(str(tmp_path / "a.avi"), "w") as container:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import av
 
 _BACK = 1.0  # seconds; within a recording no stream's packets go back at all
@@ -29,7 +31,7 @@ class Continuity:
         self._end = 0.0  # of all packets so far, moved
         self._streams: dict[int, tuple[float, float]] = {}  # last decoding time as stored; shift
 
-    def __call__(self, packet: av.Packet[av.stream.Stream]) -> None:
+    def __call__(self, packet: av.Packet[Any]) -> None:
         """Move one packet; one that ends a stream, without times, stays as it is."""
         if packet.dts is None and packet.pts is None:
             return
@@ -48,7 +50,7 @@ class Continuity:
             packet.pts = None if packet.pts is None else packet.pts + ticks
         self._end = max(self._end, _shown(packet) + length)
 
-    def _restart(self, packet: av.Packet[av.stream.Stream], shift: float) -> float:
+    def _restart(self, packet: av.Packet[Any], shift: float) -> float:
         """The shift that brings a packet behind all others, or beside them if they are there."""
         self.restarted = True
         behind = self._end - _shown(packet)
@@ -58,7 +60,7 @@ class Continuity:
         return self._shift
 
 
-def _shown(packet: av.Packet[av.stream.Stream]) -> float:
+def _shown(packet: av.Packet[Any]) -> float:
     """When a packet is shown, in seconds; when it is decoded where that is all it says."""
     ticks = packet.pts if packet.pts is not None else packet.dts
     assert ticks is not None
