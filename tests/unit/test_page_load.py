@@ -88,7 +88,9 @@ def test_an_upload_that_fails_leaves_nothing(
 
 def test_a_whole_upload_can_be_looked_at(server: Server) -> None:
     files = {"files": ("mine.png", png(noise(8, 8)))}
-    [path] = server.client.post("/gradio_api/upload", files=files).json()
+    [path] = server.client.post("/gradio_api/upload?upload_id=u", files=files).json()
+    progress = server.client.get("/gradio_api/upload_progress?upload_id=u").text
+    assert '"msg": "done"' in progress
     assert Path(path).read_bytes() == files["files"][1]
     assert server.client.get(f"/gradio_api/file={path}").content == files["files"][1]
 
