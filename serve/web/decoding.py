@@ -9,18 +9,26 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from cfcontra.errors import InputError
 
 from .settings import Limits
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF")
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError)
 _SCAN, _END, _MAX_SCANS = 0xDA, 0xD9, 100
 # A marker with a segment behind it, or the end; not what stands in coded data, restarts included.
 _MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # what turns a picture of an EXIF orientation upright
 
 
 MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 1 << 30)
@@ -57,7 +65,9 @@ def read_picture(
                 return _upright_rgb(opened)
     except Image.DecompressionBombError as error:
         raise _too_many(max_pixels) from error
-    except _BROKEN as error:
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file brings up any, according to what reads it
         raise InputError(
             "This is not a picture that can be read, or it is damaged. JPEG, PNG and WebP work."
         ) from error
@@ -76,7 +86,7 @@ def picture_pixels(source: BinaryIO, max_pixels: int) -> int | None:
                 pixels = opened.width * opened.height
     except Image.DecompressionBombError:
         raise _too_many(max_pixels) from None
-    except _BROKEN:
+    except Exception:  # noqa: BLE001 - a damaged file brings up any, according to what reads it
         return None
     if pixels > max_pixels:
         raise _too_many(max_pixels)
@@ -117,13 +127,27 @@ def _all_of(source: BinaryIO) -> bytes:
 
 
 def _upright_rgb(opened: Image.Image) -> NDArray[np.uint8]:
-    if opened.mode in ("I", "F"):
+    # Pillow keeps the 16 bits of a PGM in 32.
+    deep = opened.mode in _DEEP or (opened.mode, opened.format) == ("I", "PPM")
+    if opened.mode in ("I", "F") and not deep:
         raise InputError("Pictures of 32-bit values are not taken. Save it with 8 or 16 bits.")
-    ImageOps.exif_transpose(opened, in_place=True)
-    if opened.mode in _DEEP:
-        grey = (np.asarray(opened).astype(np.uint16) >> 8).astype(np.uint8)
+    opened.load()  # some formats have their EXIF behind the pixels
+    picture: Image.Image = opened
+    if (turn := _UPRIGHT.get(_orientation(opened))) is not None:
+        picture = opened.transpose(turn)
+        opened.close()  # or its pixels would stay beside the turned ones
+    if deep:
+        grey = (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
-    return np.array(opened if opened.mode == "RGB" else opened.convert("RGB"), dtype=np.uint8)
+    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"), dtype=np.uint8)
+
+
+def _orientation(opened: Image.Image) -> int:
+    """The EXIF tag alone: other tags may hold what they like, and often do."""
+    try:
+        return int(opened.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - a tag that cannot be read turns nothing
+        return 1
 
 
 def _too_many(max_pixels: int) -> TooManyPixelsError:

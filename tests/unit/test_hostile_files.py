@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 from pycocotools import mask as coco
 from serving import Server, noise, png, running
 
@@ -141,6 +141,38 @@ def test_a_limit_above_pillows_warning_holds(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(TooManyPixelsError, match=r"more than 0\.0023 megapixels"):
         read_picture(io.BytesIO(data), 2300)
     assert read_picture(io.BytesIO(data), 2400).shape == (40, 60, 3)
+
+
+def test_an_odd_tag_neither_turns_nor_refuses_a_picture(server: Server) -> None:
+    """Text where EXIF wants a number, beside the orientation."""
+    plain = saved(Image.fromarray(noise()), "JPEG", quality=95)
+    turned, unit = (0x0112, 3, 1, b"\6\0\0\0"), (0x0128, 2, 2, b"2\0\0\0")
+    tags = b"".join(struct.pack("<HHI4s", *tag) for tag in (turned, unit))
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + tags + bytes(4)
+    odd = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
+    upright = np.rot90(np.asarray(Image.open(io.BytesIO(plain))), -1)
+    assert np.array_equal(found_mask(server, odd), expected_mask(server, upright))
+
+
+def test_exif_that_cannot_be_read_does_not_refuse_a_picture(server: Server) -> None:
+    picture = Image.fromarray(noise())
+    broken = saved(picture, "PNG", exif=b"Exif\0\0no TIFF header")
+    assert np.array_equal(found_mask(server, broken), expected_mask(server, noise()))
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+def test_a_damaged_picture_does_not_take_its_batch_with_it(server: Server) -> None:
+    good = png(noise())
+    avif = saved(Image.fromarray(noise()), "AVIF")
+    coded = avif.index(b"mdat") + 4
+    damaged = avif[:coded] + bytes(len(avif) - coded)  # libavif's fault is a RuntimeError
+    files = [("files", ("a", data)) for data in (good, damaged, good)]
+    got = server.client.post("/v1/segment/batch", files=files)
+    assert got.status_code == 200, got.text
+    first, second, third = got.json()["results"]
+    assert first["result"] == third["result"] is not None
+    assert second["problem"]["status"] == 422
+    assert "damaged" in second["problem"]["detail"]
 
 
 @pytest.mark.parametrize("turn", range(1, 9))

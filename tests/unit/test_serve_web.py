@@ -94,6 +94,32 @@ def test_huge_pictures_are_refused_before_they_are_decoded(
         read(path)
 
 
+@pytest.mark.parametrize(("most", "bits"), [(1023, 10), (65_535, 16)])
+def test_a_deep_pgm_keeps_its_upper_bits(
+    tmp_path: Path, read: Callable[[Path], NDArray[np.uint8]], most: int, bits: int
+) -> None:
+    values = np.random.default_rng(0).integers(0, most + 1, (20, 30), dtype=np.uint16)
+    path = tmp_path / "a.pgm"
+    path.write_bytes(b"P5 30 20 %d\n" % most + values.astype(">u2").tobytes())
+    picture = read(path).astype(int)
+    assert picture.shape == (20, 30, 3)
+    assert np.abs(picture - (values.astype(int) >> (bits - 8))[..., None]).max() <= (bits < 16)
+
+
+def test_pictures_of_32_bits_are_refused(
+    tmp_path: Path, read: Callable[[Path], NDArray[np.uint8]]
+) -> None:
+    for mode in ("I", "F"):
+        path = tmp_path / f"{mode}.tiff"
+        Image.new(mode, (30, 20)).save(path)
+        with pytest.raises(InputError, match="32-bit"):
+            read(path)
+    path = tmp_path / "a.pfm"
+    path.write_bytes(b"Pf\n30 20\n-1.0\n" + bytes(4 * 600))
+    with pytest.raises(InputError, match="32-bit"):
+        read(path)
+
+
 # Command
 
 
