@@ -10,6 +10,8 @@ import numpy as np
 from cfcontra.label_space import Color, LabelSpace
 from cfcontra.runtime import Prediction
 
+from .pair_counts import pair_counts
+
 
 @dataclass(frozen=True)
 class ClassShare:
@@ -33,15 +35,14 @@ class ClassShare:
 def class_shares(prediction: Prediction, label_space: LabelSpace) -> list[ClassShare]:
     """All classes of the label space for the first picture of a prediction, largest first."""
     # One histogram of both: exact, and one pass.
-    joint = prediction.mask[0].astype(np.uint16) << 8 | prediction.confidence[0]
-    counts = np.bincount(joint.ravel(), minlength=1 << 16).reshape(256, 256)
+    counts = pair_counts(prediction.mask[0], prediction.confidence[0])
     pixels, sums = counts.sum(axis=1), counts @ np.arange(256)
     shares = [
         ClassShare(
             train_id,
             name,
             color,
-            area=float(pixels[train_id] / joint.size),
+            area=float(pixels[train_id] / prediction.mask[0].size),
             confidence=float(sums[train_id] / max(pixels[train_id], 1) / 255.0),
         )
         for train_id, (name, color) in enumerate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from html import unescape
@@ -24,6 +25,7 @@ from cfcontra.rle import decode_masks
 from cfcontra.runtime import Backend, Prediction
 from cfcontra.serve.indexed import encode_mask
 from cfcontra.serve.video.areas import ClassAreas
+from cfcontra.serve.web import pair_counts as pair_counts_of
 from cfcontra.serve.web.batcher import Busy
 from cfcontra.serve.web.drift import REFERENCE_FRAMES
 from cfcontra.serve.web.legend import class_shares, legend_html
@@ -170,8 +172,9 @@ def test_the_downloaded_mask_holds_ids_and_colours() -> None:
 
 
 def test_markup_stays_one_block_of_html_for_markdown() -> None:
-    made = one_block("<p>a</p>\n\n\n   <p>b</p>\n")
-    assert made == "<div><p>a</p>\n<p>b</p></div>"
+    for gap in ("\n\n\n   ", "\r\r", "\r\n\r\n", " \r \n\t"):
+        made = one_block(f"<p>a</p>{gap}<p>b</p>\n")
+        assert made == "<div><p>a</p>\n<p>b</p></div>"
 
 
 def test_messages_show_what_they_quote_as_text() -> None:
@@ -262,6 +265,28 @@ def test_a_full_queue_is_explained(
 
 
 # Comparing
+
+
+def test_pairs_are_counted_wherever_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pair_counts_of, "_PART", 70)
+    first, second = np.random.default_rng(0).integers(0, 256, (2, 20, 30), dtype=np.uint8)
+    expected = np.zeros((256, 256), np.int64)
+    np.add.at(expected, (first, second), 1)
+    assert np.array_equal(pair_counts_of.pair_counts(first, second), expected)
+
+
+def test_comparing_a_large_picture_takes_little_memory() -> None:
+    """Arrays of OpenCV are NumPy's, which tells what it allocates."""
+    masks = [np.full((1500, 2000), train_id, np.uint8) for train_id in (0, 1)]
+    tracemalloc.start()
+    try:
+        found = disagreement(masks, [SPACE] * 2)
+        class_shares(Prediction(masks[0][None], masks[1][None]), SPACE)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.confused == [(SPACE.classes[0], SPACE.classes[1], 1.0)]
+    assert peak < 10 * masks[0].size
 
 
 def test_disagreement_is_what_a_loop_over_pixels_finds() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,8 @@ from numpy.typing import NDArray
 
 from cfcontra.label_space import IGNORE_INDEX, LabelSpace, mapping
 from cfcontra.opencv import cv2
+
+from ..pair_counts import pair_counts
 
 _MARK = np.array([255, 77, 0], np.float32)
 
@@ -57,12 +58,18 @@ def disagreement(masks: Sequence[NDArray[np.uint8]], spaces: Sequence[LabelSpace
     )
     every = dict.fromkeys(name for space in spaces for name in space.classes)
     left_out = tuple(name for name in every if name not in common)
-    shared = np.stack(
-        [mapping(space.classes, common)[mask] for mask, space in zip(masks, spaces, strict=True)]
-    )
-    compared = (shared != IGNORE_INDEX).all(axis=0)
-    differs = compared & (shared != shared[0]).any(axis=0)
-    return Disagreement(common, left_out, compared, differs, _confused(shared, compared, common))
+    # Pictures are large: nothing here takes more than a byte for each of their pixels.
+    shared = [
+        np.asarray(cv2.LUT(mask, mapping(space.classes, common)), np.uint8)
+        for mask, space in zip(masks, spaces, strict=True)
+    ]
+    compared, differs = np.ones_like(shared[0], bool), np.zeros_like(shared[0], bool)
+    for mask in shared:
+        compared &= mask != IGNORE_INDEX
+    for mask in shared:
+        np.copyto(mask, IGNORE_INDEX, where=~compared)
+        differs |= mask != shared[0]
+    return Disagreement(common, left_out, compared, differs, _confused(shared, common))
 
 
 def difference_map(picture: NDArray[np.uint8], found: Disagreement) -> NDArray[np.uint8]:
@@ -73,27 +80,31 @@ def difference_map(picture: NDArray[np.uint8], found: Disagreement) -> NDArray[n
         found: for a mask of the same picture.
     """
     size = picture.shape[1::-1]
-    differs = cv2.resize(found.differs.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    compared = cv2.resize(found.compared.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    differs, compared = _shares(found.differs, size), _shares(found.compared, size)
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)[..., None]
     faint = (60.0 + 0.45 * grey) * compared[..., None]
     share = 0.85 * np.clip(differs, 0.0, 1.0)[..., None]
     return np.asarray(np.rint(faint * (1.0 - share) + _MARK * share), np.uint8)
 
 
+def _shares(pixels: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.float32]:
+    """A map in another size: the share of each pixel of it, 0–1, to a byte's precision."""
+    bytes_of = pixels.view(np.uint8) * np.uint8(255)
+    resized = cv2.resize(bytes_of, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, np.float32) / np.float32(255)
+
+
 def _confused(
-    shared: NDArray[np.uint8], compared: NDArray[np.bool_], classes: tuple[str, ...]
+    shared: Sequence[NDArray[np.uint8]], classes: tuple[str, ...]
 ) -> list[tuple[str, str, float]]:
-    first = shared[0][compared].astype(np.int64)
-    counts: Counter[tuple[int, int]] = Counter()
+    """Pairs of classes in masks that have `IGNORE_INDEX` in the same places."""
+    counts = np.zeros((256, 256), np.int64)
     for other in shared[1:]:
-        pairs = np.bincount(first * 256 + other[compared])
-        for pair in np.flatnonzero(pairs).tolist():
-            before, after = divmod(pair, 256)
-            if before != after:
-                counts[before, after] += int(pairs[pair])
-    total = max(first.size * (len(shared) - 1), 1)
-    return [
-        (classes[before], classes[after], count / total)
-        for (before, after), count in counts.most_common()
+        counts += pair_counts(shared[0], other)
+    total = max(int(counts[:IGNORE_INDEX].sum()), 1)
+    np.fill_diagonal(counts, 0)
+    found = [
+        (classes[before], classes[after], int(counts[before, after]) / total)
+        for before, after in np.argwhere(counts).tolist()
     ]
+    return sorted(found, key=lambda pair: -pair[2])

@@ -35,8 +35,11 @@ def markup(html: str, elem_classes: str | None = None) -> gr.Markdown:
 
 
 def one_block(html: str) -> str:
-    """Markup that Markdown takes for one block of HTML: inside a `div`, without empty lines."""
-    return "<div>" + re.sub(r"\s*\n\s*", "\n", html.strip()) + "</div>"
+    """Markup that Markdown takes for one block of HTML: inside a `div`, without empty lines.
+
+    A carriage return ends a line there, too.
+    """
+    return "<div>" + re.sub(r"\s*[\r\n]\s*", "\n", html.strip()) + "</div>"
 
 
 def empty_html(icon: str, text: str) -> str:
