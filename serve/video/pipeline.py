@@ -79,6 +79,7 @@ class Run:
         frames: frames given to the sinks, those of an earlier process included.
         stages: where the time went, when the run is over.
         dropped: frames of a live source that were passed over.
+        complete: whether all sinks are finished, if only with what was done before Ctrl-C.
     """
 
     source: Source
@@ -95,6 +96,7 @@ class Run:
     frames: int = 0
     stages: dict[str, Stage] = field(default_factory=dict)
     dropped: int = 0
+    complete: bool = False
 
     def __call__(self) -> None:
         """Take the source to its end.
@@ -163,12 +165,14 @@ class Run:
             self._interrupt_sinks()
             self._join(workers)
             _raise_first(workers)
+            self.complete = True
             for sink in self.sinks:
                 if self.frames and sink.output is not None:
                     _LOG.warning("%s: holds the first %d frames.", sink.output, self.frames)
             raise
         self._join(workers)
         _raise_first(workers)
+        self.complete = True
 
     def _interrupt_sinks(self) -> None:
         for sink in self.sinks:

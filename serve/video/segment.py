@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,7 @@ from .checks import check_settings, prepare_result, refuse_source_as_output
 from .codec import DEFAULT_CODEC
 from .pipeline import MaskFilter, Observer, Progress, Run, Stage
 from .reader import VideoReader
+from .rescue import rescued
 from .sink import Context, Sink
 from .source import Source
 from .video_sink import VideoSink
@@ -84,7 +85,8 @@ def segment_video(
 
     Frame count, timestamps and audio are kept; rotation is applied. Interrupted by
     Ctrl-C, the frames done so far are finished into a playable file before
-    `KeyboardInterrupt` goes on; on any error nothing is left at `output`.
+    `KeyboardInterrupt` goes on; on any error nothing is left at `output`. Where the source cannot
+    be read again, what was recorded until then stays in `NAME.unfinished/` beside it.
 
     Args:
         source: video file, or a source, which is closed here.
@@ -153,7 +155,8 @@ def segment(
         sinks: not opened; of different names, those with an `output` all in one folder.
         backend: the model.
         resumable: whether what is unfinished stays when something goes wrong, for a later
-            `resume`; otherwise, and where the source cannot be read again, it is removed.
+            `resume`; otherwise it is removed. Of a source that cannot be read again, what was
+            recorded until then stays in any case, in a folder `NAME.unfinished/`.
         resume: whether to go on with what an earlier call left; a new start if it left nothing.
         settings: what must be the same to go on; plain data.
         journal: folder for noting how far it came where no sink has an `output`, made if need
@@ -173,8 +176,12 @@ def segment(
         work: WorkFolder | None = None
         place = work_path(outputs[0]) if outputs else journal if kept else None
         if place is not None:
-            work = WorkFolder(place, settings or {}, resume, kept)
+            once = not source.resumable
+            work = WorkFolder(place, settings or {}, resume, kept, once)
             stack.enter_context(work)
+            for output in outputs[1:]:  # another process may name it first
+                claim = WorkFolder(work_path(output), {}, resume, keep=True, once=once)
+                stack.enter_context(claim)
             if work.mark is not None:
                 source.skip_to(work.mark)
                 run.frames, run.memory = work.mark.frames, work.memory
@@ -187,7 +194,8 @@ def segment(
             stack.callback(sink.discard)
             state = work.state_of(sink.name) if work else None
             sink.open(replace(context, state=state))
-        run()
+        with rescued(run, work) if work and not source.resumable else nullcontext():
+            run()
         return _report(run, outputs, started, resumed)
 
 

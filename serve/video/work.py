@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from .durable import settle, settle_entry
 from .memory import Memory
 from .source import Mark
 
+_LOG = logging.getLogger(__name__)
 _JOURNAL, _LOCK = "journal.json", "lock"
 _MEMORIES = ("memory-a.npz", "memory-b.npz")  # the journal names the one that belongs to it
 _VERSION = 2
@@ -45,6 +48,8 @@ class WorkFolder:
         resume: whether to go on with what is there; otherwise it is removed.
         keep: whether the folder stays when something goes wrong, if a later process can go on
             with it.
+        once: whether the source comes but once. What a process has left of it that was killed
+            is set aside then, not removed.
 
     Attributes:
         path: the folder.
@@ -57,7 +62,12 @@ class WorkFolder:
     """
 
     def __init__(
-        self, path: Path, settings: Mapping[str, Any], resume: bool = False, keep: bool = False
+        self,
+        path: Path,
+        settings: Mapping[str, Any],
+        resume: bool = False,
+        keep: bool = False,
+        once: bool = False,
     ) -> None:
         self.path = path
         self._keep = keep
@@ -66,17 +76,18 @@ class WorkFolder:
         self._memory: str | None = None
         self._states: dict[str, dict[str, Any]] = {}
         self._settings = json.loads(json.dumps(settings))
-        with refusals(path):
-            path.mkdir(exist_ok=True)
-            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        self._claim()
         try:
-            self._claim()
             if resume:
                 self._read()
             if self.mark is None:
+                if once and self._holds_something():
+                    place = self.set_aside()
+                    _LOG.warning("%s: holds what an earlier recording has left.", place)
+                    self._claim()
                 self._clear()
         except BaseException:
-            os.close(self._lock)
+            self._let_go()
             raise
 
     @staticmethod
@@ -104,13 +115,46 @@ class WorkFolder:
         return None if self.mark is None else self._states.get(sink, {})
 
     def _claim(self) -> None:
+        with refusals(self.path):
+            self.path.mkdir(exist_ok=True)
+            self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self._let_go()
             raise InputError(
                 f"{self.path}: another process is writing this result. Wait for it, or choose "
                 "another place."
             ) from error
+
+    def _let_go(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._lock = -1
+
+    def _holds_something(self) -> bool:
+        entries = (entry for entry in self.path.rglob("*") if entry.name != _LOCK)
+        return any(entry.is_file() and entry.stat().st_size for entry in entries)
+
+    def set_aside(self) -> Path:
+        """Let what was written stay, out of the way of later processes. Ends the work here.
+
+        Returns:
+            where it stays: a folder beside the result, `NAME.unfinished/`.
+        """
+        place = self._free_place()
+        try:
+            self.path.rename(place)  # as a whole: a full disk may have no room for a new folder
+        except OSError:
+            place = self.path
+        (place / _LOCK).unlink(missing_ok=True)
+        self._let_go()
+        return place
+
+    def _free_place(self) -> Path:
+        name = self.path.name.removeprefix(".").removesuffix(".part")
+        tried = (f"{name}.unfinished{f'-{n}' if n > 1 else ''}" for n in count(1))
+        return next(p for p in map(self.path.with_name, tried) if not p.exists())
 
     def _read(self) -> None:
         try:
@@ -192,8 +236,7 @@ class WorkFolder:
             # First, so that no journal is left that speaks of files that are gone.
             (self.path / _JOURNAL).unlink(missing_ok=True)
             shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._lock)
-        self._lock = -1
+        self._let_go()
 
     def __enter__(self) -> WorkFolder:
         return self

@@ -36,7 +36,7 @@ class VideoWriter:
     While it is being written the video stands in segments in the folder `work`, each
     fragmented and so playable even if the machine goes down. `finish` joins them without
     encoding again, adds the audio, puts the index first (fast start) and gives the file
-    its name; `discard` leaves nothing.
+    its name; `discard` leaves the segments to whoever owns the folder.
 
     Args:
         path: the finished file.
@@ -179,10 +179,8 @@ class VideoWriter:
             if self._file is not None:
                 self._file.close()
         except (av.FFmpegError, OSError):
-            pass  # a full disk says so again; the file goes anyway
+            pass  # a full disk says so again
         finally:
-            if self._file is not None:
-                self._open_path.unlink(missing_ok=True)
             self._file = None
 
     @contextmanager

@@ -146,7 +146,7 @@ def test_a_killed_process_is_gone_on_from(place: Path) -> None:
     assert journal.exists()
     done = json.loads(journal.read_text())["mark"]["frames"]
     assert 0 < done < FRAMES
-    assert [path.name for path in (place / "out").iterdir()] == [journal.parent.name]
+    assert all(path.name.endswith(".part") for path in (place / "out").iterdir())
     finished = subprocess.run(
         [*command, "--resume"], capture_output=True, text=True, timeout=120, check=True
     )
