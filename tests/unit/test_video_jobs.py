@@ -19,6 +19,7 @@ from serving import Server, noise, running, wait_until
 from cfcontra.errors import InputError
 from cfcontra.serve.video import write_video
 from cfcontra.serve.video.reader import VideoReader
+from cfcontra.serve.web import jobs
 from cfcontra.serve.web.settings import Limits, Settings
 
 FRAMES = 12
@@ -252,7 +253,10 @@ def test_a_job_that_takes_too_long_is_ended(tmp_path: Path, film: bytes) -> None
         wait_until(lambda: files(server) == [])
 
 
-def test_a_job_ends_where_there_is_no_room_for_its_result(tmp_path: Path, film: bytes) -> None:
+def test_a_job_ends_where_there_is_no_room_for_its_result(
+    tmp_path: Path, film: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_LOOK", 0.0)
     with serving(tmp_path, stored_bytes=500_000) as server:
         server.backend.open.clear()
         job = start(server, film)
