@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cfcontra.errors import InputError
-from cfcontra.files import atomic_path
+from cfcontra.files import atomic_write_torch
 from cfcontra.metadata import ModelMetadata
 from cfcontra.models import SegmentationModel, build_model
 
@@ -65,13 +65,7 @@ def save_checkpoint(
     }
     if prototypes is not None:
         content["prototypes"] = prototypes.detach().float().cpu().contiguous()
-    with atomic_path(path) as temporary:
-        try:
-            torch.save(content, temporary)
-        except RuntimeError as error:  # torch reports a full disk in its own words
-            raise InputError(
-                f"{path}: cannot be written ({str(error).splitlines()[0]}). Is the disk full?"
-            ) from error
+    atomic_write_torch(path, content)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

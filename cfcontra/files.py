@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from cfcontra.errors import InputError, system_reason
 
@@ -93,3 +94,25 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
 def atomic_write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 to `path`, whole or not at all."""
     atomic_write_bytes(path, text.encode("utf-8"))
+
+
+def atomic_write_torch(path: Path, content: Any) -> None:
+    """Write `content` to `path` as `torch.save` does, whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    import torch
+
+    with atomic_path(path) as temporary:
+        try:
+            # Opened here, so that a full disk's half of a file is closed before it is removed:
+            # until then its space is not free for what else is to be ended.
+            with temporary.open("wb") as stream:
+                torch.save(content, stream)
+        except RuntimeError as error:  # torch reports a full disk in its own words
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise InputError(
+                f"{path}: cannot be written ({str(error).splitlines()[0]}). Is the disk full?"
+            ) from error

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 
 from cfcontra.config import flatten
 from cfcontra.errors import InputError
-from cfcontra.files import atomic_path, refusals
+from cfcontra.files import atomic_write_torch, refusals
 
 from .checks import require_finite
 from .data import PairedBatch
@@ -36,18 +36,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> None:
         place = Path(path)
         place.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(place) as temporary:
-            try:
-                # Opened here, so that a full disk's half of a file is closed before it is removed:
-                # until then its space is not free, and the logs could not be ended.
-                with temporary.open("wb") as stream:
-                    torch.save(checkpoint, stream)
-            except RuntimeError as error:  # torch reports a full disk in its own words
-                if isinstance(error.__context__, OSError):
-                    raise error.__context__ from error
-                raise InputError(
-                    f"{place}: cannot be written ({str(error).splitlines()[0]}). Is the disk full?"
-                ) from error
+        atomic_write_torch(place, checkpoint)
 
 
 class Checkpoints(Callback):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cfcontra.checkpoint import Checkpoint
 from cfcontra.datasets import SegmentationDataset
-from cfcontra.files import atomic_path
+from cfcontra.files import atomic_write_torch
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from .data import labels_of, usable_pixels
@@ -47,8 +47,7 @@ def note_banks(folder: Path, module: AdaptationModule) -> None:
     """Keep a run's projection head and prototype banks, where it has them."""
     for term in module.method.terms:
         if isinstance(term, Contrast):
-            with atomic_path(folder / BANKS) as temporary:
-                torch.save(term.state_dict(), temporary)
+            atomic_write_torch(folder / BANKS, term.state_dict())
 
 
 def run_prototypes(folder: Path, recipe: dict[str, Any], trained: Checkpoint) -> RunPrototypes:

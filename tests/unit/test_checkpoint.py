@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -91,8 +92,8 @@ def test_full_disk_keeps_the_previous_file(model_file: Path, monkeypatch) -> Non
     before = model_file.read_bytes()
     loaded = load_checkpoint(model_file)
 
-    def full(content: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def full(content: object, stream: BinaryIO) -> None:
+        stream.write(b"half")
         raise RuntimeError("[enforce fail at inline_container.cc:603] . unexpected pos 64 vs 0")
 
     monkeypatch.setattr(torch, "save", full)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +203,17 @@ def test_the_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
     with pytest.raises(InputError, match=r"cannot be downloaded.*vgg19-dcbb9e9d\.pth"):
         load_encoder("vgg19")
+
+
+def test_a_full_disk_keeps_the_style_before(network: StyleNetwork, tmp_path: Path) -> None:
+    """By a file that may grow no more, which torch meets as it meets a full disk."""
+    path = tmp_path / "style.pt"
+    path.write_bytes(b"before")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(InputError, match=r"style\.pt: cannot be written"):
+            save_style(path, network, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == b"before" and [*tmp_path.iterdir()] == [path]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from cfcontra.errors import InputError
-from cfcontra.files import atomic_path
+from cfcontra.files import atomic_write_torch
 
 from .adain import StyleNetwork
 from .encoders import build_encoder
@@ -32,8 +32,7 @@ def save_style(path: Path, network: StyleNetwork, training: dict[str, Any]) -> N
         "training": training,
         "state_dict": {name: value.detach().cpu() for name, value in network.state_dict().items()},
     }
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    atomic_write_torch(path, content)
 
 
 def load_style(path: Path) -> StyleNetwork:
