@@ -25,7 +25,7 @@ from .report import ReportDomain, ReportRun, write_report
 from .run_features import feature_maps, run_prototypes
 
 REPORT = "report.html"
-_DATA = "run.yaml"
+DATA = "run.yaml"
 _SHOWN, _SHARED = 3, 6  # frames: in pictures, for class shares
 
 
@@ -48,7 +48,7 @@ class RunData:
 
 def note_data(folder: Path, data: RunData) -> None:
     """Write down what a run works on, for its report."""
-    atomic_write_text(folder / _DATA, yaml.safe_dump(data.__dict__, sort_keys=False))
+    atomic_write_text(folder / DATA, yaml.safe_dump(data.__dict__, sort_keys=False))
 
 
 def write_run_report(
@@ -66,9 +66,9 @@ def write_run_report(
     Raises:
         InputError: not the folder of a finished run, or data that cannot be read.
     """
-    if not (folder / "model.pt").is_file() or not (folder / _DATA).is_file():
-        raise InputError(f"{folder}: no finished run (it needs model.pt and {_DATA}).")
-    data = RunData(**(read_yaml(folder / _DATA) | changed))
+    if not (folder / "model.pt").is_file() or not (folder / DATA).is_file():
+        raise InputError(f"{folder}: no finished run (it needs model.pt and {DATA}).")
+    data = RunData(**(read_yaml(folder / DATA) | changed))
     recipe = read_yaml(folder / "recipe.yaml")
     trained = load_checkpoint(folder / "model.pt")
     after = TorchBackend(trained, device, threads)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from cfcontra.claim import claimed
 from cfcontra.command import Parser, console, set_up_logging
 from cfcontra.config import STRICT, build, field_names, from_dotted, nearest_hint
 from cfcontra.errors import InputError
@@ -67,19 +69,35 @@ def style_command(argv: list[str]) -> None:
     settings = build(StyleTraining, from_dotted(given), "the style's settings")
     folder = run_folder(arguments.run)
 
-    from .style.training import train_style
+    from .style.training import EXAMPLES, train_style
 
-    path = folder / "style.pt"
+    path, picture = folder / "style.pt", folder / EXAMPLES
+    _refuse_a_runs(folder)
     prepare_output(path, arguments.overwrite)
-    picture = train_style(
-        path,
-        settings,
-        arguments.source,
-        arguments.target,
-        arguments.encoder,
-        arguments.device,
-        arguments.threads,
-        arguments.quiet,
-    )
+    prepare_output(picture, arguments.overwrite)
+    with claimed(folder):
+        train_style(
+            path,
+            settings,
+            arguments.source,
+            arguments.target,
+            arguments.encoder,
+            arguments.device,
+            arguments.threads,
+            arguments.quiet,
+        )
     console.print(f"style: {path}", soft_wrap=True)
     console.print(f"examples: {picture}", soft_wrap=True)
+
+
+def _refuse_a_runs(folder: Path) -> None:
+    """Raise an `InputError` where a run's log and report would be lost, --overwrite or not."""
+    from .resuming import LAST
+    from .run_report import DATA
+
+    for name in ("model.pt", DATA, LAST):
+        if (folder / name).is_file():
+            raise InputError(
+                f"{folder}: holds a run ({name}), whose log a style's would replace. "
+                "Give another --run."
+            )

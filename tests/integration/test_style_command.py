@@ -13,6 +13,7 @@ import torch
 
 from cfcontra.checkpoint import load_checkpoint
 from cfcontra.train import cli
+from cfcontra.train.style import training
 from cfcontra.train.style.style_file import load_style
 
 RECIPE = {
@@ -104,3 +105,30 @@ def test_what_does_not_fit(place: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert style("--steps", "1") == 2
     assert "--overwrite" in capsys.readouterr().err
     assert (place / "runs" / "look" / "style.pt").read_bytes() == before
+
+
+def test_what_a_folder_holds_is_kept(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    look = place / "runs" / "look"
+    (look / "logs").mkdir(parents=True)
+    (look / "checkpoints").mkdir()
+    (look / "logs" / "metrics.csv").write_text("a run's")
+    for name in ("model.pt", "run.yaml", "checkpoints/last.ckpt"):
+        (look / name).write_text("a run's")
+        assert style("--steps", "1", "--overwrite") == 2
+        assert f"holds a run ({name})" in capsys.readouterr().err
+        (look / name).unlink()
+    assert (look / "logs" / "metrics.csv").read_text() == "a run's"
+    (look / "examples.png").write_text("mine")
+    assert style("--steps", "1") == 2
+    assert "examples.png: exists already" in capsys.readouterr().err
+    assert style("--steps", "1", "--overwrite", "--quiet") == 0
+    assert cv2.imread(str(look / "examples.png")) is not None
+
+
+def test_its_folder_is_claimed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locks: list[bool] = []
+    monkeypatch.setattr(
+        training, "train_style", lambda path, *_: locks.append((path.parent / ".lock").exists())
+    )
+    assert style() == 0
+    assert locks == [True] and not (place / "runs" / "look" / ".lock").exists()

@@ -36,6 +36,7 @@ from .style_file import save_style
 if TYPE_CHECKING:
     from ..style_command import StyleTraining
 
+EXAMPLES = "examples.png"
 _SHOWN = 3
 
 
@@ -85,16 +86,13 @@ def train_style(
     device_name: str,
     threads: int | None,
     quiet: bool,
-) -> Path:
-    """Train a style network and write it.
+) -> None:
+    """Train a style network and write it, with a picture of `EXAMPLES` beside it.
 
     Args:
         path: the `style.pt` to write.
         source, target: data specs; no label is opened.
         encoder: see `load_encoder`.
-
-    Returns:
-        The picture of examples beside it.
 
     Raises:
         InputError: data, encoder or disk that do not work.
@@ -139,9 +137,7 @@ def train_style(
     chosen = ("steps", "seed", "style_weight", "identity_weight", "lr", "decay")
     record = {name: getattr(settings, name) for name in chosen}
     save_style(path, network, record)
-    picture = path.with_name("examples.png")
-    atomic_write_bytes(picture, encode_png(_examples(network, domains[0])))
-    return picture
+    atomic_write_bytes(path.with_name(EXAMPLES), encode_png(_examples(network, domains[0])))
 
 
 @torch.no_grad()
