@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from cfcontra.config import read_yaml
 from cfcontra.errors import InputError
 
 IGNORE_INDEX = 255
@@ -271,13 +271,7 @@ def get_label_space(name: str) -> LabelSpace:
         return LABEL_SPACES[name]
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
-        try:
-            text = path.read_text(encoding="utf-8")
-            return LabelSpace.from_dict(yaml.safe_load(text), where=str(path))
-        except OSError as error:
-            raise InputError(f"{path}: cannot read the label space ({error.strerror}).") from error
-        except yaml.YAMLError as error:
-            raise InputError(f"{path}: not valid YAML ({error}).") from error
+        return LabelSpace.from_dict(read_yaml(path), where=str(path))
     nearest = difflib.get_close_matches(name, LABEL_SPACES, n=1)
     hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
     raise InputError(

@@ -74,6 +74,13 @@ def test_malformed_yaml_is_one_clear_error(tmp_path: Path, text: str) -> None:
         get_label_space(str(path))
 
 
+def test_a_file_that_is_not_utf8_is_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: x\nclasses: [Straße]\ncolors: [[1, 2, 3]]", encoding="latin-1")
+    with pytest.raises(InputError, match=r"bad\.yaml: cannot be read .*utf-8"):
+        get_label_space(str(path))
+
+
 def test_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(InputError, match="Did you mean 'cityscapes19'"):
         get_label_space("cityscape19")

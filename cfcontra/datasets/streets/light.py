@@ -45,16 +45,10 @@ def fade(colors: Floats, ahead: Floats, haze: Floats, distance: float) -> Bytes:
 
 
 def clouds(focal: float, aspect: float, drift: float, dice: Dice) -> tuple[Floats, Floats, Floats]:
-    """Cloud density 0–1 `[LAMP_LIGHT: Rgb = (1.00, 0.72, 0.40)
-    HEAD_LIGHT: Rgb = (1.00, 0.95, 0.82)
-    TAIL_LIGHT: Rgb = (1.00, 0.10, 0.06)
-    SKY_ROWS, SKY_COLUMNS]` on a flat layer, seen in perspective.
+    """Cloud density 0–1 `[SKY_ROWS, SKY_COLUMNS]` on a flat layer, seen in perspective.
 
-    Also the elevation (tangent) of each row `[LAMP_LIGHT: Rgb = (1.00, 0.72, 0.40)
-    HEAD_LIGHT: Rgb = (1.00, 0.95, 0.82)
-    TAIL_LIGHT: Rgb = (1.00, 0.10, 0.06)
-    SKY_ROWS, 1]` and the azimuth (tangent) of
-    each column `[1, SKY_COLUMNS]`.
+    Also the elevation (tangent) of each row `[SKY_ROWS, 1]` and the azimuth (tangent) of each
+    column `[1, SKY_COLUMNS]`.
 
     Args:
         focal: focal length in image widths.
