@@ -8,6 +8,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import lru_cache
@@ -28,6 +29,8 @@ _TRIES = 3  # more attempts at a source whose worker or machine has died
 _THREADS = 4  # of a source, unless --threads says otherwise or machines are smaller
 _CONNECTING = 10.0  # seconds
 _GOODBYE = 60.0  # seconds for workers to complete their files in after Ctrl-C
+
+_Note = tuple[int, str]  # level and text of a log record
 
 
 def spread(
@@ -132,15 +135,12 @@ def _remote(
     ray: Any, arguments: argparse.Namespace, options: SourceOptions
 ) -> tuple[Any, argparse.Namespace, SourceOptions]:
     """The function that workers run, with what one source takes, and its arguments."""
-    smallest = min(
-        (node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0
-    )
-    threads = arguments.threads or max(1, min(_THREADS, int(smallest)))
     stays = arguments.device == "auto" and arguments.runtime.startswith("openvino")
     on_cpu = arguments.device == "cpu" or stays  # OpenVINO takes no CUDA
     gpus = 0 if on_cpu else int(ray.cluster_resources().get("GPU", 0))
     if arguments.device.startswith("cuda") and not gpus:
         raise InputError(f"--device {arguments.device}: the Ray cluster has no GPU.")
+    threads = _cores(ray.nodes(), arguments.threads, bool(gpus))
     sent = copy(arguments)
     sent.model = arguments.model.absolute()
     sent.threads, sent.overwrite = threads, not arguments.resume
@@ -149,6 +149,22 @@ def _remote(
         num_cpus=threads, num_gpus=1 if gpus else 0, max_retries=_TRIES, retry_exceptions=False
     )(_segment_one)
     return work, sent, replace(options, threads=threads)
+
+
+def _cores(nodes: list[dict[str, Any]], asked: int | None, with_gpu: bool) -> int:
+    """What one source takes on the machines that can take one."""
+    living = [node["Resources"] for node in nodes if node["Alive"]]
+    cores = [int(has.get("CPU", 0)) for has in living if not with_gpu or has.get("GPU", 0) >= 1]
+    usable = [count for count in cores if count >= 1]  # a head may keep its cores to itself
+    if not usable:
+        _LOG.warning("--ray: no machine of the cluster offers cores yet; waiting for one.")
+        return asked or _THREADS
+    if asked is not None and asked > max(usable):
+        raise InputError(
+            f"--threads {asked}: the largest machine of the Ray cluster"
+            f"{' with a GPU' if with_gpu else ''} offers {max(usable)} cores."
+        )
+    return asked or min(_THREADS, *usable)
 
 
 def _absolute(task: Task) -> Task:
@@ -169,18 +185,40 @@ def _segment_one(
     kinds: tuple[str, ...],
     options: SourceOptions,
     task: Task,
-) -> tuple[str, str | None]:
+) -> tuple[str, str | None, list[_Note]]:
     """Runs in a worker. Faults of the source come back as text; only a worker's death raises."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from .segment_command import SegmentJob
 
+    with _notes_taken() as taken:
+        try:
+            backend = _backend(ModelChoice.of(arguments))
+            return SegmentJob(arguments, kinds, options, [task]).run_one(backend), None, taken
+        except CfcontraError as error:
+            return "", str(error), taken
+        except Exception as error:  # noqa: BLE001 - the other sources go on, as in one process
+            reason = f"{type(error).__name__}: {system_reason(error)}"
+            return "", f"{task.found.name}: {reason}", taken
+
+
+@contextmanager
+def _notes_taken() -> Iterator[list[_Note]]:
+    """What the package says within the block, with its level: nobody reads a worker's own log."""
+    taken: list[_Note] = []
+
+    class Taking(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            taken.append((record.levelno, record.getMessage()))
+
+    logger, handler = logging.getLogger("cfcontra"), Taking()
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
     try:
-        backend = _backend(ModelChoice.of(arguments))
-        return SegmentJob(arguments, kinds, options, [task]).run_one(backend), None
-    except CfcontraError as error:
-        return "", str(error)
-    except Exception as error:  # noqa: BLE001 - the other sources go on, as in one process
-        return "", f"{task.found.name}: {type(error).__name__}: {system_reason(error)}"
+        yield taken
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 @lru_cache(maxsize=1)
@@ -191,11 +229,13 @@ def _backend(choice: ModelChoice) -> Backend:
 
 def _outcome(ray: Any, done: Any, task: Task) -> tuple[str, str | None]:
     try:
-        line, failure = ray.get(done)
+        line, failure, taken = ray.get(done)
     except ray.exceptions.RayError as error:
         _LOG.debug("%s", task.found.name, exc_info=True)
         reason = type(error).__name__
         return "", f"{task.found.name}: its worker died {_TRIES + 1} times ({reason})."
+    for level, text in taken:  # as in one process: --quiet leaves out what it leaves out there
+        _LOG.log(level, "%s", _as_typed(text, task))
     return _as_typed(line, task), None if failure is None else _as_typed(failure, task)
 
 

@@ -208,7 +208,7 @@ class SegmentJob:
 
     def _remaining(self) -> list[Task]:
         """The tasks, less what earlier calls have finished and `--resume` may pass over."""
-        if not self._arguments.resume or self._arguments.output == "-":
+        if not self._arguments.resume:
             return self._tasks
         if not self._kinds:
             return [task for task in self._tasks if not self._is_looked_through(task)]

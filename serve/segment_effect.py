@@ -38,7 +38,7 @@ def settle_look(arguments: argparse.Namespace, kinds: Sequence[str]) -> None:
 def refuse_without_effect(
     arguments: argparse.Namespace, kinds: Sequence[str], tasks: Sequence[Task]
 ) -> None:
-    """Refuse options about raw frames, pictures or decoding where there are none.
+    """Refuse options about raw frames, pictures, decoding or going on where there is none of it.
 
     Args:
         arguments: of the command.
@@ -50,6 +50,7 @@ def refuse_without_effect(
     """
     from .video.open_file import find_accelerator
 
+    _refuse_resume(arguments, tasks)
     reads_raw = arguments.raw is not None
     if reads_raw and "-" not in arguments.sources:
         raise InputError("--raw: is about standard input; name - as the source.")
@@ -73,6 +74,15 @@ def refuse_without_effect(
             raise InputError(
                 f"--hwaccel {arguments.hwaccel}: decodes videos and streams, not {what}."
             )
+
+
+def _refuse_resume(arguments: argparse.Namespace, tasks: Sequence[Task]) -> None:
+    if not arguments.resume:
+        return
+    if arguments.output == "-":
+        raise InputError("--resume: what went to standard output cannot be gone on with.")
+    if all(task.found.live for task in tasks):
+        raise InputError("--resume: cameras and streams cannot be gone on with; leave it out.")
 
 
 def _not_decoded_there(task: Task, reads_raw: bool) -> str | None:

@@ -246,6 +246,8 @@ BAD: list[tuple[list[str], str]] = [
     (["drive.mp4", "--write", "png", "--codec", "libx265"], "--codec: no video is encoded here"),
     (["drive.mp4", "--output", "-", "--codec", "libx265"], "--codec: no video is encoded here"),
     (["drive.mp4", "--write", "mask", "--opacity", "1"], "--opacity: no overlay is drawn here"),
+    (["drive.mp4", "--output", "-", "--resume"], "--resume: what went to standard output cannot"),
+    (["rtsp://localhost/a", "--resume"], "--resume: cameras and streams cannot be gone on with"),
 ]
 
 
