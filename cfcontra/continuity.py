@@ -23,12 +23,13 @@ class Continuity:
 
     Attributes:
         restarted: whether the clock has started anew so far.
+        end: when the last of all packets so far ends, moved, in seconds.
     """
 
     def __init__(self) -> None:
         self.restarted = False
         self._shift = 0.0  # seconds, of the stream that restarted last
-        self._end = 0.0  # of all packets so far, moved
+        self.end = 0.0
         self._streams: dict[int, tuple[float, float]] = {}  # last decoding time as stored; shift
 
     def __call__(self, packet: av.Packet[Any]) -> None:
@@ -48,12 +49,12 @@ class Continuity:
         if ticks := round(shift / unit):
             packet.dts = None if packet.dts is None else packet.dts + ticks
             packet.pts = None if packet.pts is None else packet.pts + ticks
-        self._end = max(self._end, _shown(packet) + length)
+        self.end = max(self.end, _shown(packet) + length)
 
     def _restart(self, packet: av.Packet[Any], shift: float) -> float:
         """The shift that brings a packet behind all others, or beside them if they are there."""
         self.restarted = True
-        behind = self._end - _shown(packet)
+        behind = self.end - _shown(packet)
         another = self._shift != shift  # stream has met this restart already
         if not (another and abs(behind - self._shift) < _NEAR):
             self._shift = behind

@@ -20,7 +20,7 @@ from .pipe import Pipe
 from .piped_sound import PipedSound
 from .shape import Shaper
 from .source import Frame, Mark, Source
-from .stated import stated_frames
+from .stated import stated_end, stated_frames
 
 _LOG = logging.getLogger(__name__)
 _COMPLETE = 0.95  # edit lists may hide a few frames of a whole file
@@ -73,6 +73,7 @@ class VideoReader(Source):
         self.format = self._shape.format
         whole = self._container if isinstance(self._source, Path) else None
         self.expected = stated_frames(whole, self._stream, self.format.rate)
+        self._stated_end = None if whole is None else stated_end(whole)
 
     def _open(self) -> tuple[av.container.InputContainer, av.VideoStream]:
         return open_container(self._source, self._threads, self._hwaccel, self._max_pixels)
@@ -126,6 +127,13 @@ class VideoReader(Source):
         if count < _COMPLETE * self._stream.frames:
             _LOG.warning(
                 "%s: ends early, with %d of %d frames.", self.name, count, self._stream.frames
+            )
+        elif self._stated_end and self._continuity.end < _COMPLETE * self._stated_end:
+            _LOG.warning(
+                "%s: ends early, after %.1f of about %.1f seconds.",
+                self.name,
+                self._continuity.end,
+                self._stated_end,
             )
 
     def skip_to(self, mark: Mark) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import av
+from av.format import Flags
 
 
 def stated_frames(
@@ -25,3 +26,14 @@ def stated_frames(
     elif container is not None and container.duration:
         seconds = Fraction(container.duration, av.time_base)
     return max(1, round(seconds * rate)) if seconds > 0 else None
+
+
+def stated_end(container: av.container.InputContainer) -> Fraction | None:
+    """When the last of a file's packets ends by its header, in seconds; None if it does not say.
+
+    MPEG-TS and its like and bare streams do not: their durations are taken from what is there.
+    """
+    no_header = Flags.ts_discont | Flags.no_timestamps
+    if not container.duration or no_header & Flags(container.format.flags):
+        return None
+    return Fraction(container.duration, av.time_base)

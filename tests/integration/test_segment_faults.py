@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import signal
 import threading
@@ -9,11 +10,13 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from video_clips import make_clip
 
 import cfcontra.runtime
 from cfcontra.errors import CheckFailedError, InputError
@@ -24,6 +27,7 @@ from cfcontra.runtime import Backend, Prediction
 from cfcontra.serve.cli import segment
 from cfcontra.serve.video import segment_video, write_video, writer
 from cfcontra.serve.video.codec import Encoder
+from cfcontra.serve.video.reader import VideoReader
 
 pytestmark = pytest.mark.timeout(60)
 FRAMES = 40
@@ -171,6 +175,49 @@ def test_a_truncated_file_gives_what_is_there(
     assert 10 < report.frames < FRAMES
     assert frames_in(tmp_path / "out.mp4") == report.frames
     assert f"ends early, with {report.frames} of {FRAMES} frames" in caplog.text
+
+
+def in_order(stream: Any) -> None:
+    stream.codec_context.max_b_frames = 0
+
+
+def remux(source: Path, target: Path, pictures: float) -> Path:
+    """The same packets in another container, of the pictures those of the first seconds."""
+    with av.open(str(source)) as original, av.open(str(target), "w") as copy:
+        streams = {one.index: copy.add_stream_from_template(one) for one in original.streams}
+        for packet in original.demux():
+            if packet.pts is not None and (
+                packet.stream.type == "audio" or packet.pts * packet.time_base < pictures
+            ):
+                packet.stream = streams[packet.stream_index]
+                copy.mux(packet)
+    return target
+
+
+@pytest.mark.parametrize("ending", ["mkv", "flv"])
+def test_a_truncated_file_that_tells_no_number_of_frames_is_said_to_end_early(
+    drive: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, ending: str
+) -> None:
+    data = remux(drive, tmp_path / f"whole.{ending}", FRAMES).read_bytes()
+    cut = tmp_path / f"cut.{ending}"
+    cut.write_bytes(data[: len(data) * 6 // 10])
+    last = list(VideoReader(cut, 1))[-1].seconds
+    assert 0.4 < last < 1.2
+    found = re.search(r"ends early, after (\S+) of about (\S+) seconds", caplog.text)
+    assert found is not None
+    assert float(found[1]) == pytest.approx(last, abs=0.25)
+    assert float(found[2]) == pytest.approx(FRAMES / 25, abs=0.15)
+
+
+def test_a_whole_file_is_not_said_to_end_early_whatever_its_rate_and_its_sound(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seldom = [0, 1000, 90000, 91000, 400000]  # of 30000 a second
+    clip = make_clip(tmp_path / "seldom.mkv", times=seldom, audio="aac", setup=in_order)
+    assert len(list(VideoReader(clip, 1))) == len(seldom)
+    loud = remux(clip, tmp_path / "loud.mkv", pictures=1)
+    assert len(list(VideoReader(loud, 1))) == 2
+    assert caplog.text == ""
 
 
 def test_damage_in_the_middle_is_survived(drive: Path, tmp_path: Path) -> None:
