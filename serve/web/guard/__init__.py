@@ -11,6 +11,7 @@ from .access import Access
 from .bodies import Bodies
 from .headers import SecurityHeaders
 from .hosts import Hosts
+from .lingering import Lingering
 from .requests import Requests
 
 
@@ -20,4 +21,5 @@ def guard(app: ASGIApp, settings: Settings, scratch: Scratch, metrics: Metrics) 
     app = Access(app, settings.secrets)
     app = Hosts(app, settings.hosts)
     app = SecurityHeaders(app)
-    return Requests(app, metrics)
+    app = Requests(app, metrics)
+    return Lingering(app)
