@@ -154,9 +154,12 @@ class Run:
         return [self._frames, self._batches, self._predicted, *self._results]
 
     def _work(self, workers: list[Worker]) -> None:
+        whole = False
         try:
             self._infer()
             self._predicted.close()
+            whole = True
+            self._join(workers)
         except Cancelled:
             if self.stop is not None and self.stop.is_set():
                 raise StoppedError(f"{self.source.name}: stopped.") from None
@@ -167,7 +170,7 @@ class Run:
             _raise_first(workers)
             self.complete = True
             for sink in self.sinks:
-                if self.frames and sink.output is not None:
+                if self.frames and not whole and sink.output is not None:
                     _LOG.warning("%s: holds the first %d frames.", sink.output, self.frames)
             raise
         self._join(workers)

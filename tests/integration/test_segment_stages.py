@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -234,3 +235,25 @@ def test_an_interrupt_among_several_streams_leaves_a_playable_file(
     assert MIDDLE - 3 <= len(found) <= MIDDLE
     assert found == times_of(drive)[: len(found)]
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+class LastMoment(SlowSink):
+    """Gets Ctrl-C at its last frame, when the model is through and only writers work."""
+
+    def write(self, result: Segmented) -> None:
+        if result.frame.index == FRAMES - 1:
+            time.sleep(0.3)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(0.3)
+
+
+def test_an_interrupt_while_the_last_results_are_written_leaves_them_whole(
+    drive: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = GreyBackend()
+    last = LastMoment(backend, 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        segment_video(drive, tmp_path / "out.mp4", backend, sinks=[last], threads=1)
+    assert times_of(tmp_path / "out.mp4") == times_of(drive)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    assert "holds the first" not in caplog.text
