@@ -175,11 +175,16 @@ class JobExtras:
         with self._stack:
             if self.hard_frames is None or not (kind is None or kind is KeyboardInterrupt):
                 return
-            count = self.hard_frames.finish(kind is None and not self.failed)
+            complete = kind is None and not self.failed
+            count = self.hard_frames.finish(complete)
             folder, wanted = self.hard_frames.folder, self.hard_frames.budget
-            more = "" if count == wanted else f" ({wanted} were asked for; no more differ)"
+            more = ""
             if self.hard_frames.is_unfinished(folder):
                 more = " so far; --resume goes on"
+            elif complete and count < wanted:
+                more = f" ({wanted} were asked for; no more differ)"
+            elif not count:
+                return  # nothing was written
             where = notes if self._arguments.output == "-" else console
             where.print(f"{folder}: {count} hard frames{more}", markup=False, soft_wrap=True)
 

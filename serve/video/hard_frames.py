@@ -196,6 +196,8 @@ class HardFrames:
     def finish(self, complete: bool = True) -> int:
         """Write the frames and their manifest; how many there are.
 
+        Of a job that was interrupted before there was any, nothing is written.
+
         Args:
             complete: whether that was all, so that nothing is kept to go on with.
 
@@ -204,12 +206,13 @@ class HardFrames:
         """
         self._end_moment()
         chosen = self._pool.select()
-        with refusals(self.folder):
-            count = self._write(chosen)
+        if chosen or complete:
+            with refusals(self.folder):
+                self._write(chosen)
         self._waiting.close(keep=not complete)
-        return count
+        return len(chosen)
 
-    def _write(self, chosen: list[tuple[Candidate, float, float]]) -> int:
+    def _write(self, chosen: list[tuple[Candidate, float, float]]) -> None:
         ready = self._waiting.path / IMAGES
         ready.mkdir(parents=True, exist_ok=True)
         frames: list[dict[str, Any]] = []
@@ -238,7 +241,6 @@ class HardFrames:
             images.replace(self._waiting.path / _REPLACED)
         publish(ready, images)
         atomic_write_text(self.folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
-        return len(frames)
 
     def discard(self) -> None:
         """Stop; what the last checkpoint needs stays. Does nothing after `finish`."""

@@ -237,6 +237,19 @@ def test_frames_of_an_earlier_job_are_not_lost_by_mistake(tmp_path: Path) -> Non
         HardFrames(tmp_path / "new", 0, METADATA)
 
 
+def test_a_job_that_is_interrupted_before_its_first_frame_leaves_the_folder_free(
+    tmp_path: Path,
+) -> None:
+    for _ in range(2):
+        hard = HardFrames(tmp_path, 2, METADATA)
+        hard.begin("drive.mp4")
+        assert hard.finish(complete=False) == 0
+        assert list(tmp_path.iterdir()) == []
+    hard = HardFrames(tmp_path, 2, METADATA)
+    assert hard.finish() == 0  # a job that saw all and found none has been done
+    assert json.loads((tmp_path / "manifest.json").read_text())["frames"] == []
+
+
 def test_descriptors_tell_pictures_and_masks_apart() -> None:
     mask: NDArray[np.uint8] = np.zeros(SIZE, np.uint8)
     other: NDArray[np.uint8] = np.full(SIZE, 3, np.uint8)
