@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +15,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cfcontra.datasets import Sample as Frame
 from cfcontra.datasets import SegmentationDataset
+from cfcontra.datasets.cache import CachedDataset
+from cfcontra.device import available_cores
 from cfcontra.label_space import IGNORE_INDEX
 from cfcontra.opencv import cv2
 from cfcontra.preprocessing import Preprocessing
@@ -25,6 +26,7 @@ from .class_statistics import RareClassSampler
 from .settings import DataSettings, LightSettings
 
 _SOURCE, _TARGET = 0, 1
+_ROOM = 1 << 30  # bytes for a domain's frames, in all loader processes together
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,16 @@ def loader_workers(workers: int | None, device: torch.device) -> int:
     """The number of loader processes that the recipe's `workers` means on a device."""
     if workers is not None:
         return workers
-    return 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
+    return 0 if device.type == "cpu" else min(8, available_cores())
+
+
+def kept_in_memory(dataset: SegmentationDataset, processes: int) -> CachedDataset:
+    """A data set whose frames are read once while they fit.
+
+    Args:
+        processes: that load from it; each keeps its own frames, so they share the room out.
+    """
+    return CachedDataset(dataset, _ROOM // processes)
 
 
 def _single_thread(_: int) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from cfcontra.device import available_cores
 from cfcontra.label_space import LABEL_SPACES, get_label_space
 from cfcontra.metrics import Scores
 
@@ -50,7 +50,7 @@ class RunRequest:
     def threads_each(self, device: torch.device) -> int | None:
         """CPU threads of each process; None for one that has the machine to itself."""
         if self.threads is None and device.type == "cpu" and self.processes.devices > 1:
-            return max(1, (os.cpu_count() or 1) // self.processes.devices)
+            return max(1, available_cores() // self.processes.devices)
         return self.threads
 
     def about(self) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from cfcontra.allocator import keep_freed_memory
 from cfcontra.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cfcontra.claim import claimed
 from cfcontra.datasets import SegmentationDataset, open_dataset
-from cfcontra.datasets.cache import CachedDataset
 from cfcontra.device import resolve_device, set_threads
 from cfcontra.errors import InputError
 from cfcontra.files import atomic_write_text, prepare_output
@@ -31,7 +30,7 @@ from cfcontra.runtime.torch_backend import TorchBackend
 from .checks import check_data, check_network, check_stage, require_finite
 from .class_prototypes import class_prototypes
 from .class_statistics import RareClassSampler, class_weights, count_classes
-from .data import PairedDomains
+from .data import PairedDomains, kept_in_memory, loader_workers
 from .evaluate import evaluate_backend
 from .fitting import fit
 from .loggers import require_package
@@ -83,11 +82,12 @@ def _run(request: RunRequest) -> RunResult | None:
     set_threads(request.threads_each(device))
     keep_freed_memory()
     label_space = get_label_space(recipe.label_space)
-    source = CachedDataset(open_dataset(request.source, label_space))
+    loading = max(1, loader_workers(recipe.data.workers, device)) * request.processes.devices
+    source = kept_in_memory(open_dataset(request.source, label_space), loading)
     target = (
         None
         if request.target is None
-        else CachedDataset(open_dataset(request.target, label_space, labelled=False))
+        else kept_in_memory(open_dataset(request.target, label_space, labelled=False), loading)
     )
     val = None if request.val is None else open_dataset(request.val, label_space)
     check_stage(stage, target)

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from cfcontra.datasets import open_dataset
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.preprocessing import Preprocessing
+from cfcontra.train import data
 from cfcontra.train.augmentation import augment
-from cfcontra.train.data import PairedDomains, PairedLoading, loader_workers
+from cfcontra.train.data import PairedDomains, PairedLoading, kept_in_memory, loader_workers
 from cfcontra.train.settings import DataSettings, LightSettings
 
 SPACE = LABEL_SPACES["camvid11"]
@@ -32,10 +33,26 @@ def domains(tmp_path: Path, make_folder: Callable[..., Path]) -> PairedDomains:
     return PairedDomains(source, target, SETTINGS, LIGHT, Preprocessing((32, 48)), seed=1)
 
 
-def test_workers_left_open_follow_the_device() -> None:
+@pytest.mark.parametrize(("cores", "expected"), [(1, 1), (6, 6), (64, 8)])
+def test_workers_left_open_follow_the_device_and_the_cores_that_may_be_used(
+    monkeypatch: pytest.MonkeyPatch, cores: int, expected: int
+) -> None:
+    monkeypatch.setattr(data, "available_cores", lambda: cores)
     assert loader_workers(None, torch.device("cpu")) == 0
-    assert loader_workers(None, torch.device("cuda")) >= 1
+    assert loader_workers(None, torch.device("cuda")) == expected
     assert loader_workers(3, torch.device("cpu")) == 3
+
+
+def test_processes_share_out_the_room_for_frames(
+    domains: PairedDomains, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = domains.source[0]
+    assert frame.label is not None
+    monkeypatch.setattr(data, "_ROOM", 4 * (frame.image.nbytes + frame.label.nbytes))
+    for processes, room in ((1, 4), (2, 2), (8, 0)):
+        cached = kept_in_memory(domains.source, processes)
+        kept = [cached[number] is cached[number] for number in range(5)]
+        assert kept == [True] * room + [False] * (5 - room)
 
 
 def test_a_step_is_the_same_in_any_process_and_order(domains: PairedDomains) -> None:

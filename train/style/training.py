@@ -17,7 +17,6 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from cfcontra.allocator import keep_freed_memory
 from cfcontra.datasets import open_dataset
-from cfcontra.datasets.cache import CachedDataset
 from cfcontra.device import resolve_device, set_threads
 from cfcontra.errors import InputError
 from cfcontra.files import atomic_write_bytes
@@ -25,7 +24,7 @@ from cfcontra.label_space import get_label_space
 from cfcontra.preprocessing import Preprocessing
 from cfcontra.visualize import encode_png
 
-from ..data import PairedBatch, PairedDomains, PairedLoading, loader_workers
+from ..data import PairedBatch, PairedDomains, PairedLoading, kept_in_memory, loader_workers
 from ..precision import choose_precision
 from ..progress import StepProgress
 from ..settings import LightSettings
@@ -101,9 +100,10 @@ def train_style(
     set_threads(threads)
     keep_freed_memory()
     space = get_label_space(settings.label_space)
+    workers = loader_workers(settings.data.workers, device)
     domains = PairedDomains(
-        CachedDataset(open_dataset(source, space, labelled=False)),
-        CachedDataset(open_dataset(target, space, labelled=False)),
+        kept_in_memory(open_dataset(source, space, labelled=False), max(1, workers)),
+        kept_in_memory(open_dataset(target, space, labelled=False), max(1, workers)),
         settings.data,
         LightSettings(),
         Preprocessing(settings.data.work_size),
@@ -128,7 +128,6 @@ def train_style(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        workers = loader_workers(settings.data.workers, device)
         module.train()
         trainer.fit(module, datamodule=PairedLoading(domains, 0, settings.steps, workers))
     if trainer.interrupted:
