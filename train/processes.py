@@ -31,7 +31,7 @@ class Processes:
             of `STRATEGIES`.
 
     Raises:
-        InputError: another strategy.
+        InputError: fewer than one process or machine, or another strategy.
     """
 
     devices: int = 1
@@ -39,6 +39,8 @@ class Processes:
     strategy: str = "ddp"
 
     def __post_init__(self) -> None:
+        if min(self.devices, self.nodes) < 1:
+            raise InputError("--devices and --nodes: give 1 or more.")
         if self.strategy in STRATEGIES:
             return
         known = StrategyRegistry.available_strategies()
@@ -68,10 +70,8 @@ class Processes:
             rests: whether some parameters have no gradient in some steps.
 
         Raises:
-            InputError: fewer than one process or machine, or more processes than GPUs.
+            InputError: more processes than GPUs.
         """
-        if min(self.devices, self.nodes) < 1:
-            raise InputError("--devices and --nodes: give 1 or more.")
         if device.type == "cuda" and self.devices > torch.cuda.device_count():
             raise InputError(
                 f"--devices {self.devices}: only {torch.cuda.device_count()} GPUs found. "

@@ -83,72 +83,111 @@ class TargetProbe:
             names: the scores to compute.
             other: for `averaging`, which is left out without it.
         """
-        outputs = self._ask(network, lambda images: images)
-        classes = self._classes(outputs)
-        scores = self._sampled(network, outputs, names)
+        sample = _PixelSample(self._valid, features="transfer" in names)
+        classes = self._classes(network, sample=sample)
+        scores = _sampled(network, sample, names)
         if "consistency" in names:
-            changed = self._classes(self._ask(network, _mirrored_and_relit), mirrored=True)
+            changed = self._classes(network, _mirrored_and_relit).flip(-1)
             scores["consistency"] = self._agreement(classes, changed, network)
         if "mixing" in names:
-            mixed = self._classes(self._ask(network, self._mixed))
+            mixed = self._classes(network, _mixed)
             scores["mixing"] = self._agreement(classes, mixed, network)
         if "averaging" in names and other is not None:
-            others = self._classes(self._ask(other, lambda images: images))
+            others = self._classes(other)
             scores["averaging"] = self._agreement(classes, others, network)
         return scores
 
-    def _ask(
-        self, network: SegmentationModel, change: Callable[[Tensor], Tensor]
-    ) -> list[ModelOutput]:
+    def _classes(
+        self,
+        network: SegmentationModel,
+        change: Callable[[Tensor], Tensor] = lambda frames: frames,
+        sample: _PixelSample | None = None,
+    ) -> Tensor:
+        """Predicted classes `[F, h, w]`; the rest of a batch's output goes before the next."""
         frames = change(self._images.to(self._device).float() / 255.0)
-        return [
-            network.forward_features(self._normalize(part)) for part in torch.split(frames, _BATCH)
-        ]
-
-    def _mixed(self, frames: Tensor) -> Tensor:
-        return _MIXING_SHARE * frames + (1 - _MIXING_SHARE) * frames.roll(1, dims=0)
-
-    def _classes(self, outputs: list[ModelOutput], mirrored: bool = False) -> Tensor:
-        classes = torch.cat([output.logits.argmax(dim=1) for output in outputs])
-        return classes.flip(-1) if mirrored else classes
+        classes = []
+        for part in torch.split(frames, _BATCH):
+            output = network.forward_features(self._normalize(part))
+            classes.append(output.logits.argmax(dim=1))
+            if sample is not None:
+                sample.add(output)
+            del output  # its maps, of a deep encoder's many channels, are most of the memory
+        return torch.cat(classes)
 
     def _agreement(self, one: Tensor, two: Tensor, network: SegmentationModel) -> float:
         valid = resize_mask(self._valid.to(one.device), one[:, None])
         return label_free.class_agreement(one[valid], two[valid], network.out_classes)
 
-    def _sampled(
-        self, network: SegmentationModel, outputs: list[ModelOutput], names: Collection[ScoreName]
-    ) -> dict[str, float]:
-        generator = torch.Generator().manual_seed(0)
-        logits = self._sample([output.logits for output in outputs], generator)
-        probabilities = logits.float().softmax(dim=1)
-        scores = {}
-        if "certainty" in names:
-            scores["certainty"] = label_free.certainty(probabilities)
-        if "mutual-information" in names:
-            scores["mutual-information"] = label_free.mutual_information(probabilities)
-        if "density" in names:
-            density = label_free.neighbourhood_density(probabilities)
-            scores["density"] = density / math.log(len(probabilities))
-        if "transfer" in names:
-            generator.manual_seed(0)
-            features = self._sample([output.features for output in outputs], generator).float()
-            scores["transfer"] = (
-                label_free.clustering_tendency(features, generator)
-                + label_free.mutual_information(probabilities)
-                - label_free.unevenness(_class_vectors(network))
-            )
-        return scores
 
-    def _sample(self, maps: list[Tensor], generator: torch.Generator) -> Tensor:
-        """Rows `[P, D]` of up to `_PIXELS_PER_FRAME` random usable pixels of each frame."""
-        rows = []
-        valid = resize_mask(self._valid, maps[0])
-        for frame, usable in zip((m for part in maps for m in part), valid, strict=True):
-            places = usable.flatten().nonzero()[:, 0]
-            chosen = places[torch.randperm(len(places), generator=generator)[:_PIXELS_PER_FRAME]]
-            rows.append(frame.flatten(1).t()[chosen.to(frame.device)])
-        return torch.cat(rows)
+class _PixelSample:
+    """Logits and features of up to `_PIXELS_PER_FRAME` random usable pixels of each frame.
+
+    Args:
+        valid: bool `[F, H, W]`, the frames in the order in which their outputs come.
+        features: whether features are wanted.
+
+    Attributes:
+        generator: has drawn the pixels of the features, and draws what comes next.
+    """
+
+    def __init__(self, valid: Tensor, features: bool) -> None:
+        self._valid, self._features = valid, features
+        self._number = 0
+        self._draws, self.generator = (torch.Generator().manual_seed(0) for _ in range(2))
+        self._rows: tuple[list[Tensor], list[Tensor]] = [], []
+
+    def add(self, output: ModelOutput) -> None:
+        """Take the pixels of the frames that come next."""
+        valid = self._valid[self._number : self._number + len(output.logits)]
+        self._number += len(valid)
+        logits, features = self._rows
+        logits += _rows(output.logits, valid, self._draws)
+        if self._features:
+            features += _rows(output.features, valid, self.generator)
+
+    @property
+    def logits(self) -> Tensor:
+        """Rows `[P, C]`."""
+        return torch.cat(self._rows[0]).float()
+
+    @property
+    def features(self) -> Tensor:
+        """Rows `[P, D]`, of the same pixels where both maps are of one size."""
+        return torch.cat(self._rows[1]).float()
+
+
+def _rows(maps: Tensor, valid: Tensor, generator: torch.Generator) -> list[Tensor]:
+    rows = []
+    for frame, usable in zip(maps, resize_mask(valid, maps), strict=True):
+        places = usable.flatten().nonzero()[:, 0]
+        chosen = places[torch.randperm(len(places), generator=generator)[:_PIXELS_PER_FRAME]]
+        rows.append(frame.flatten(1).t()[chosen.to(frame.device)])
+    return rows
+
+
+def _sampled(
+    network: SegmentationModel, sample: _PixelSample, names: Collection[ScoreName]
+) -> dict[str, float]:
+    probabilities = sample.logits.softmax(dim=1)
+    scores = {}
+    if "certainty" in names:
+        scores["certainty"] = label_free.certainty(probabilities)
+    if "mutual-information" in names:
+        scores["mutual-information"] = label_free.mutual_information(probabilities)
+    if "density" in names:
+        density = label_free.neighbourhood_density(probabilities)
+        scores["density"] = density / math.log(len(probabilities))
+    if "transfer" in names:
+        scores["transfer"] = (
+            label_free.clustering_tendency(sample.features, sample.generator)
+            + label_free.mutual_information(probabilities)
+            - label_free.unevenness(_class_vectors(network))
+        )
+    return scores
+
+
+def _mixed(frames: Tensor) -> Tensor:
+    return _MIXING_SHARE * frames + (1 - _MIXING_SHARE) * frames.roll(1, dims=0)
 
 
 def _mirrored_and_relit(frames: Tensor) -> Tensor:

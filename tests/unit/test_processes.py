@@ -22,3 +22,9 @@ def test_every_strategy_of_lightning_is_taken_or_refused_with_a_reason(name: str
 def test_a_name_that_is_none_gets_the_nearest() -> None:
     with pytest.raises(InputError, match=r"no such strategy\. Did you mean 'ddp'"):
         Processes(2, 1, "dpp")
+
+
+@pytest.mark.parametrize(("devices", "nodes"), [(0, 1), (-1, 1), (1, 0)])
+def test_none_at_all_is_refused(devices: int, nodes: int) -> None:
+    with pytest.raises(InputError, match="give 1 or more"):
+        Processes(devices, nodes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import torch
 from cfcontra.checkpoint import load_checkpoint
 from cfcontra.datasets import open_dataset
 from cfcontra.label_space import get_label_space
-from cfcontra.models import build_model
+from cfcontra.models import ModelOutput, SegmentationModel, build_model
 from cfcontra.preprocessing import Preprocessing
-from cfcontra.train import cli
+from cfcontra.train import cli, target_probe
 from cfcontra.train.selection import Selection
 from cfcontra.train.target_probe import SCORES, TargetProbe
 
@@ -65,6 +66,26 @@ def test_every_score_is_a_function_of_the_network_alone(place: Path) -> None:
     assert probe(place).scores(network, SCORES, other) == first
     assert torch.equal(before, torch.random.get_rng_state())
     assert probe(place).scores(network, ("averaging",), network)["averaging"] == 1.0
+
+
+def test_one_batch_of_features_is_in_memory(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the batches are, the scores are the same."""
+    torch.manual_seed(0)
+    network, other = (build_model("light", 11).eval() for _ in range(2))
+    whole = probe(place).scores(network, SCORES, other)
+    alive: list[weakref.ref[torch.Tensor]] = []
+    forward = type(network).forward_features
+
+    def watched(self: SegmentationModel, images: torch.Tensor) -> ModelOutput:
+        assert not any(features() is not None for features in alive)
+        output = forward(self, images)
+        alive.append(weakref.ref(output.features))
+        return output
+
+    monkeypatch.setattr(type(network), "forward_features", watched)
+    monkeypatch.setattr(target_probe, "_BATCH", 1)
+    assert probe(place).scores(network, SCORES, other) == pytest.approx(whole, abs=1e-3)
+    assert len(alive) == 4 * 3  # plain, relit, mixed, and the other's; three frames each
 
 
 def test_mirrored_predictions_are_mirrored_back(place: Path) -> None:
