@@ -6,6 +6,7 @@ every device it might have, and its answer is compared.
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import json
@@ -49,6 +50,8 @@ _REQUIRED = {
     ),
 }
 """Modules that nothing runs without, and the packages they come in."""
+_IMPORTED_AS = {"cv2": "cfcontra.opencv"}  # knows what OpenCV may lack
+_APT = "apt-get install "
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,33 @@ def versions() -> dict[str, str]:
 
 
 def missing() -> list[Finding]:
-    """Packages that are required and not there."""
-    return [
-        Finding(package, BROKEN, "not installed", f"pip install {package}")
-        for module, package in _REQUIRED.items()
-        if importlib.util.find_spec(module) is None
-    ]
+    """Packages that are required and not there, or there and of no use."""
+    tried = [_try_import(module, package) for module, package in _REQUIRED.items()]
+    return [finding for finding in tried if finding is not None]
+
+
+def _try_import(module: str, package: str) -> Finding | None:
+    """What is wrong with a required package, if anything."""
+    spec = importlib.util.find_spec(module)
+    if spec is None:
+        return Finding(package, BROKEN, "not installed", f"pip install {package}")
+    if spec.origin is None:  # a bare folder imports, too
+        return Finding(package, BROKEN, "its files are gone", _reinstall_of(module, package))
+    try:
+        importlib.import_module(_IMPORTED_AS.get(module, module))
+    except CfcontraError as error:
+        said, command, libraries = str(error).partition(_APT)
+        return Finding(package, BROKEN, said.strip(), command + libraries)
+    except Exception as error:  # noqa: BLE001 - whatever a package brings up
+        said = f"does not load: {_first_line(error)}"
+        return Finding(package, BROKEN, said, _reinstall_of(module, package))
+    return None
+
+
+def _reinstall_of(module: str, package: str) -> str:
+    """By the names of what is installed: several packages may bring the same module."""
+    names = importlib.metadata.packages_distributions().get(module, [package])
+    return f"pip install --force-reinstall {' '.join(dict.fromkeys(names))}"
 
 
 def conflicts(installed: dict[str, str]) -> list[Finding]:
@@ -279,7 +303,7 @@ def _try(
         extra = f"pip install 'cfcontra[{package}]'"  # what no extra brings is in _REQUIRED
         return Finding(name, ABSENT, "not installed", extra)
     if runtime == "torch-compiled" and shutil.which("g++") is None and device == "cpu":
-        return Finding(name, ABSENT, "no C++ compiler", "apt-get install g++")
+        return Finding(name, ABSENT, "no C++ compiler", f"{_APT}g++")
     frames = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
     try:
         build()
@@ -296,8 +320,7 @@ def _try(
         state = ABSENT if "does not compute in bf16" in said else BROKEN
         return Finding(name, state, said, f"Install {fix}" if fix else "")
     except Exception as error:  # noqa: BLE001 - whatever a driver or a library brings up
-        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        return Finding(name, BROKEN, f"fails: {said}", _reinstall(package))
+        return Finding(name, BROKEN, f"fails: {_first_line(error)}", _reinstall(package))
     expected = reference(frames)
     assert isinstance(expected, Prediction)
     agreement = float(np.mean(found.mask == expected.mask))
@@ -309,6 +332,10 @@ def _try(
     if left:
         said += f"; {len(left)} operators on whole frames run on the CPU: {', '.join(left[:3])}"
     return Finding(name, OK, said)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _reinstall(package: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,51 @@ def test_a_required_package_that_is_missing(
     line = next(line for line in captured.out.splitlines() if line.startswith("broken"))
     assert line.split()[1].startswith("onnxruntime") and line.endswith("not installed")
     assert f"→ pip install {line.split()[1]}" in captured.out
+
+
+@pytest.mark.parametrize(
+    ("module", "content", "says", "fix"),
+    [
+        (
+            "cv2",
+            "raise ImportError('libGL.so.1: cannot open shared object file')",
+            "libGL.so.1: cannot open shared object file",
+            "apt-get install libgl1",
+        ),
+        (
+            "onnxruntime",
+            "raise RuntimeError('bad build\\nmore')",
+            "does not load: bad build\n",
+            "pip install --force-reinstall onnxruntime",
+        ),
+        ("onnxruntime", None, "its files are gone\n", "pip install --force-reinstall onnxruntime"),
+    ],
+)
+def test_a_required_package_that_does_not_load(
+    tmp_path: Path, module: str, content: str | None, says: str, fix: str
+) -> None:
+    (tmp_path / module).mkdir()
+    if content is not None:
+        (tmp_path / module / "__init__.py").write_text(content)
+    # A process of its own, because what is loaded here stays. A folder without files gives way to
+    # any other of its name, so that the path is cut down to it for its module.
+    code = (
+        "import sys, importlib.machinery as m\n"
+        f"found = m.PathFinder.find_spec({module!r}, [{str(tmp_path)!r}])\n"
+        "class First:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        f"        return found if name == {module!r} else None\n"
+        "sys.meta_path.insert(0, First)\n"
+        "from cfcontra.export import doctor\n"
+        f"doctor._REQUIRED = {{{module!r}: doctor._REQUIRED[{module!r}]}}\n"
+        "sys.exit(doctor.main([]))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert run.returncode == 3, run.stderr
+    assert says in run.stdout and f"→ {fix}" in run.stdout and "Traceback" not in run.stderr
 
 
 def test_torch_and_torchvision_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
