@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from cfcontra.datasets.base import Sample
+from cfcontra.interface import ALWAYS
 from cfcontra.runtime.exported import fed
 from cfcontra.runtime.onnx_backend import NETWORK_PREFIX
 from cfcontra.runtime.torch_backend import (
@@ -26,7 +27,7 @@ from .graph import NETWORK_FEATURES, NETWORK_INPUT, NETWORK_OUTPUT
 
 _TOLERANCES = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.25}
 _KEPT = (NETWORK_INPUT, NETWORK_OUTPUT, NETWORK_FEATURES)  # names without the prefix
-_TOLD = 10
+_TOLD, _AT_ONCE = 10, 32  # layers
 
 
 @dataclass(frozen=True)
@@ -114,25 +115,38 @@ def explain(
     """
     metadata = reference.metadata
     batch = np.repeat(sample.image[None], metadata.interface.batch or 1, axis=0)
-    operators = {node.output[0]: node.op_type for node in network.graph.node}
-    names = [_name_in_file(name) for name in operators]
-    values = _opened(file, [NETWORK_INPUT, *names], {"frames": fed(batch, metadata)}, threads)
+    given = {"frames": fed(batch, metadata)}
+    values = _opened(file, [NETWORK_INPUT, NETWORK_OUTPUT, *ALWAYS], given, threads)
     expected_images = letterbox(torch.from_numpy(batch), metadata.preprocessing).contiguous()
     images = values[NETWORK_INPUT].astype(np.float32)
-    should = _opened(network, [*operators], {NETWORK_INPUT: images}, threads)
     with torch.inference_mode():
         expected = reference.network(torch.from_numpy(images)).float().numpy()
-    layers = tuple(
-        Departure(name, operator, _error(values[own], should[name]))
-        for (name, operator), own in zip(operators.items(), names, strict=True)
-        if own in values and name in should and np.issubdtype(should[name].dtype, np.floating)
-    )
     stages = (
         Departure("frame → input", "", _error(images, expected_images.numpy())),
         Departure("network", "", _error(values[NETWORK_OUTPUT], expected)),
         *_tail(reference, values, sample),
     )
+    layers = tuple(_layers(file, network, given, images, threads))
     return Explanation(stages, layers, _TOLERANCES[precision])
+
+
+def _layers(
+    file: onnx.ModelProto,
+    network: onnx.ModelProto,
+    given: dict[str, NDArray[Any]],
+    images: NDArray[np.float32],
+    threads: int | None,
+) -> Iterator[Departure]:
+    """Both are run again for every few layers: a large network's values do not fit at once."""
+    operators = [(node.output[0], node.op_type) for node in network.graph.node]
+    for start in range(0, len(operators), _AT_ONCE):
+        group = operators[start : start + _AT_ONCE]
+        found = _opened(file, [_name_in_file(name) for name, _ in group], given, threads)
+        should = _opened(network, [name for name, _ in group], {NETWORK_INPUT: images}, threads)
+        for name, operator in group:
+            own = _name_in_file(name)
+            if own in found and name in should and np.issubdtype(should[name].dtype, np.floating):
+                yield Departure(name, operator, _error(found[own], should[name]))
 
 
 def _tail(
@@ -164,7 +178,7 @@ def _name_in_file(name: str) -> str:
 def _opened(
     file: onnx.ModelProto, names: list[str], given: dict[str, NDArray[Any]], threads: int | None
 ) -> dict[str, NDArray[Any]]:
-    """Values of these names and of all outputs; names that the file does not have are left out."""
+    """The values of these names; those that the file does not have are left out."""
     copy = onnx.ModelProto()
     copy.CopyFrom(file)
     outputs = {output.name for output in copy.graph.output}
@@ -173,7 +187,7 @@ def _opened(
         if name in made - outputs:
             copy.graph.output.add().name = name
     session = cpu_session(copy, threads, optimised=False)
-    known = [output.name for output in session.get_outputs()]
+    known = [name for name in dict.fromkeys(names) if name in made]
     return dict(zip(known, session.run(known, given), strict=True))
 
 

@@ -93,7 +93,12 @@ def _nodes(text: str) -> list[onnx.NodeProto]:
 
 def _constants(metadata: ModelMetadata) -> dict[str, NDArray[Any]]:
     work_height, work_width = metadata.preprocessing.work_size
-    batch = -1 if metadata.interface.batch is None else metadata.interface.batch
+    interface = metadata.interface
+    batch = -1 if interface.batch is None else interface.batch
+    if interface.batch is not None and interface.size is not None:
+        # As the input has it. Said in full, folding would take the operator away that gives
+        # `images`, and then draw the padding into the network.
+        batch = 0
     integers = {
         "zero": [0],
         "one": [1],
@@ -107,8 +112,8 @@ def _constants(metadata: ModelMetadata) -> dict[str, NDArray[Any]]:
         "images_shape": [batch, 3, work_height, work_width],
         "crop_start": [0, 0],
         "crop_axes": [2, 3],
-        "stride": [metadata.interface.mask_stride],
-        "stride_less_one": [metadata.interface.mask_stride - 1],
+        "stride": [interface.mask_stride],
+        "stride_less_one": [interface.mask_stride - 1],
     }
     floats = {
         "full": 255.0,

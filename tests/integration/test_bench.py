@@ -100,17 +100,22 @@ def test_the_plain_loop_is_the_same_model(folder: Path) -> None:
     assert np.abs(plain.confidence.astype(int) - ours.confidence).mean() < 6
 
 
+@pytest.mark.parametrize("size", [None, (60, 110)])
 def test_a_plain_loop_feeds_a_fixed_batch(
-    folder: Path, network: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    network: onnx.ModelProto,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int] | None,
 ) -> None:
     monkeypatch.setattr(exporter, "export_network", lambda *given: network)
     fixed = tmp_path / "fixed.onnx"
     specs = ["streets:noon,size=64x96"]
-    interface = Interface(batch=2)
+    interface = Interface(batch=2, size=size)
     export_model(
         folder / "model.pt", fixed, certify_specs=specs, certify_frames=1, interface=interface
     )
-    loop, frames = PlainLoop(fixed, "cpu", 1), make_frames(3, (64, 96))
+    loop, frames = PlainLoop(fixed, "cpu", 1), make_frames(3, size or (64, 96))
     expected = PlainLoop(folder / "model.onnx", "cpu", 1).predict(frames)
     for count in (1, 2, 3):  # less than it takes, as much, and more
         found = loop.predict(frames[:count])

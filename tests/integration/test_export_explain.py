@@ -31,6 +31,7 @@ def export(model_file: Path, network_once: None, tmp_path: Path) -> Export:
 
 def test_a_good_file_departs_nowhere(
     export: Export,
+    network: onnx.ModelProto,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -41,10 +42,18 @@ def test_a_good_file_departs_nowhere(
         opened.append(threads)
         return honest(model, threads, optimised)
 
-    honest = explain.cpu_session
+    def values_of(*given: Any) -> dict[str, Any]:
+        found = honest_values(*given)
+        held.append(len(found))
+        return found
+
+    honest, honest_values = explain.cpu_session, explain._opened
+    held: list[int] = []
     monkeypatch.setattr(explain, "cpu_session", cpu_session)
+    monkeypatch.setattr(explain, "_opened", values_of)
     assert export() == 0
-    assert opened == [1, 1]  # of --threads
+    assert set(opened) == {1}  # of --threads
+    assert max(held) <= 32 < len(network.graph.node) < sum(held)  # few at a time, and all
     assert "every stage and layer stays within" in capsys.readouterr().out
     certificate = json.loads((tmp_path / "out.onnx.certificate.json").read_text())
     explanation = certificate["explanation"]
@@ -52,6 +61,15 @@ def test_a_good_file_departs_nowhere(
     assert all(
         row["error"] < 1e-3 for row in (*explanation["stages"], *explanation["worst_layers"])
     )
+
+
+def test_what_is_seen_of_a_file_whose_sizes_are_all_fixed(
+    export: Export, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export("--size", "64x96", "--batch", "2") == 0  # its working size: nothing to pad
+    assert "every stage and layer stays within" in capsys.readouterr().out
+    certificate = json.loads((tmp_path / "out.onnx.certificate.json").read_text())
+    assert len(certificate["explanation"]["stages"]) == 4
 
 
 def _wrong_mean(patch: pytest.MonkeyPatch) -> None:
