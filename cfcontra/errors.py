@@ -18,6 +18,14 @@ class InputError(CfcontraError):
     """Something the user gave cannot be used: a path, a value, a file's content."""
 
 
+class UnlabelledError(InputError):
+    """Labels are wanted of data that has none at all."""
+
+
+class LabelSpaceError(InputError):
+    """Label spaces that do not fit each other."""
+
+
 class MissingDependencyError(CfcontraError):
     """A package or system library that the requested feature needs is not installed."""
 

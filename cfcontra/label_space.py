@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfcontra.config import read_yaml
-from cfcontra.errors import InputError
+from cfcontra.errors import InputError, LabelSpaceError
 
 IGNORE_INDEX = 255
 _MAX_CLASSES = 255
@@ -111,11 +111,11 @@ class LabelSpace:
         Classes that only `other` has become `IGNORE_INDEX`.
 
         Raises:
-            InputError: a class of this space does not exist in `other`.
+            LabelSpaceError: a class of this space does not exist in `other`.
         """
         missing = [name for name in self.classes if name not in other.classes]
         if missing:
-            raise InputError(
+            raise LabelSpaceError(
                 f"Label spaces '{other.name}' and '{self.name}' differ: '{other.name}' has no "
                 f"{', '.join(missing[:4])}{' …' if len(missing) > 4 else ''}. "
                 "Use data labelled in the same space."

@@ -11,7 +11,7 @@ import numpy as np
 
 from cfcontra.datasets.base import Sample, SegmentationDataset
 from cfcontra.datasets.spec import open_dataset
-from cfcontra.errors import InputError
+from cfcontra.errors import InputError, LabelSpaceError, UnlabelledError
 from cfcontra.interface import Interface
 from cfcontra.label_space import LabelSpace
 from cfcontra.opencv import cv2
@@ -39,8 +39,8 @@ def load_frames(
         option: by which the user set the count.
 
     Raises:
-        InputError: a count below one or below that of the specs, or a spec that names no usable
-            frames.
+        InputError: a count below one or below that of the specs, a spec that names no usable
+            frames, or labels that are damaged.
     """
     if count < 1:
         raise InputError(f"{option} {count}: give 1 or more.")
@@ -115,11 +115,16 @@ def _spread(dataset: SegmentationDataset, count: int) -> list[Sample]:
 
 
 def _open(spec: str, label_space: LabelSpace) -> SegmentationDataset:
+    """With labels, unless the data has none or they are of other classes."""
     try:
         return open_dataset(spec, label_space)
-    except InputError as error:
-        LOGGER.debug("certifying without labels: %s", error)
-        return _open_unlabelled(spec, label_space)
+    except (UnlabelledError, LabelSpaceError) as error:
+        dataset = _open_unlabelled(spec, label_space)
+        # Generated streets are looked at whatever a model's classes are.
+        expected = isinstance(error, UnlabelledError) or is_synthetic([spec])
+        level = logging.DEBUG if expected else logging.WARNING
+        LOGGER.log(level, "mIoU is not measured: %s", error)
+        return dataset
 
 
 def _open_unlabelled(spec: str, label_space: LabelSpace) -> SegmentationDataset:

@@ -13,7 +13,7 @@ from cfcontra.datasets.cityscapes import read_label_ids
 from cfcontra.datasets.images import list_images
 from cfcontra.datasets.paired import Frame, PairedDataset
 from cfcontra.datasets.request import Request
-from cfcontra.errors import InputError
+from cfcontra.errors import InputError, UnlabelledError
 from cfcontra.label_space import LABEL_SPACES
 
 CONDITIONS = ("fog", "night", "rain", "snow")
@@ -29,7 +29,7 @@ def open_spec(request: Request) -> PairedDataset:
     condition = request.choice("condition", ("all", *CONDITIONS))
     reference = request.choice("reference", ("no", "yes")) == "yes"
     if reference and request.labelled:
-        raise InputError(
+        raise UnlabelledError(
             f"{request.spec}: reference pictures have no labels; use them as a target."
         )
     root = request.folder("rgb_anon")

@@ -17,7 +17,7 @@ from cfcontra.datasets.base import SegmentationDataset
 from cfcontra.datasets.images import read_ids, require_images
 from cfcontra.datasets.paired import Frame, PairedDataset
 from cfcontra.datasets.request import Request
-from cfcontra.errors import InputError
+from cfcontra.errors import InputError, UnlabelledError
 from cfcontra.label_space import LabelSpace
 
 LABEL_SPACE_FILE = "label_space.yaml"
@@ -34,15 +34,15 @@ def open_spec(request: Request) -> SegmentationDataset:
 
 def open_folder(root: Path, label_space: LabelSpace, labelled: bool) -> PairedDataset:
     """Open a folder whose labels are in `label_space` unless it states its own."""
-    images = root / "images"
+    images, labels = root / "images", root / "labels"
     if not images.is_dir():
         if labelled:
-            raise InputError(f"{root}: has no images/ folder (pictures) beside labels/ (ids).")
+            wrong = InputError if labels.is_dir() else UnlabelledError
+            raise wrong(f"{root}: has no images/ folder (pictures) beside labels/ (ids).")
         images = root
-    labels = root / "labels"
     frames = [Frame(path, labels / f"{path.stem}.png") for path in require_images(images)]
     if labelled and not labels.is_dir():
-        raise InputError(
+        raise UnlabelledError(
             f"{labels}: no such folder, but labels are needed here. "
             "Put an id map NAME.png there for every picture."
         )

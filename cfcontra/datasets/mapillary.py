@@ -66,7 +66,7 @@ def open_spec(request: Request) -> PairedDataset:
         labels = base / "labels"
     frames = [Frame(image, labels / f"{image.stem}.png") for image in images]
     space = LABEL_SPACES["cityscapes19"]
-    if request.labelled:
+    if request.labelled and labels.is_dir():
         space = space.with_raw_ids(_raw_ids(Path(request.place), version))
 
     def read(path: Path) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cfcontra.datasets.base import Sample, SegmentationDataset
 from cfcontra.datasets.images import read_image
-from cfcontra.errors import InputError
+from cfcontra.errors import InputError, UnlabelledError
 from cfcontra.label_space import LabelSpace
 
 LabelReader = Callable[[Path], NDArray[np.uint8]]
@@ -55,7 +55,10 @@ class PairedDataset(SegmentationDataset):
     def _require_labels(self) -> None:
         bare = [frame for frame in self._frames if not frame.label.is_file()]
         if bare:
-            raise InputError(
+            folders = {frame.label.parent for frame in self._frames}
+            unlabelled = not any(folder.is_dir() for folder in folders)
+            wrong = UnlabelledError if unlabelled else InputError
+            raise wrong(
                 f"{bare[0].image}: has no label {bare[0].label} "
                 f"({len(bare)} of {len(self._frames)} pictures have none). Add or remove them."
             )

@@ -17,7 +17,7 @@ import numpy as np
 from cfcontra.config import nearest_hint
 from cfcontra.datasets.base import Sample, SegmentationDataset
 from cfcontra.datasets.request import Request
-from cfcontra.errors import InputError
+from cfcontra.errors import InputError, LabelSpaceError
 from cfcontra.label_space import LabelSpace
 
 Opener = Callable[[Request], SegmentationDataset]
@@ -49,8 +49,9 @@ def open_dataset(
         labelled: whether labels are read; False never opens a label file.
 
     Raises:
-        InputError: malformed spec, unknown kind or option, unusable data, or label
-            spaces that do not fit.
+        UnlabelledError: labels are wanted, and the data has none at all.
+        LabelSpaceError: label spaces that do not fit.
+        InputError: malformed spec, unknown kind or option, or unusable data.
     """
     kind, place, options = _parse(spec)
     frames = options.pop("frames", None)
@@ -62,8 +63,8 @@ def open_dataset(
     if label_space is not None and dataset.label_space.classes != label_space.classes:
         try:
             dataset = MappedDataset(dataset, label_space)
-        except InputError as error:
-            raise InputError(f"{spec}: {error}") from error
+        except LabelSpaceError as error:
+            raise LabelSpaceError(f"{spec}: {error}") from error
     return dataset if frames is None else SlicedDataset(dataset, _slice(frames, spec), spec)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cfcontra.continuity import Continuity
 from cfcontra.datasets.base import Sample, SegmentationDataset
 from cfcontra.datasets.request import Request
-from cfcontra.errors import InputError, system_reason
+from cfcontra.errors import InputError, UnlabelledError, system_reason
 from cfcontra.label_space import LabelSpace
 from cfcontra.opencv import cv2
 from cfcontra.orientation import Orientation
@@ -103,7 +103,7 @@ def open_spec(request: Request) -> VideoDataset:
         InputError: labels are wanted, or anything `VideoDataset` refuses.
     """
     if request.labelled:
-        raise InputError(
+        raise UnlabelledError(
             f"{request.spec}: video has no labels. Use it as a target, or see what a model makes "
             "of it with cfcontra-eval --unlabelled."
         )
