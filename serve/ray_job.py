@@ -153,6 +153,8 @@ def _remote(
 
 def _cores(nodes: list[dict[str, Any]], asked: int | None, with_gpu: bool) -> int:
     """What one source takes on the machines that can take one."""
+    if asked is not None and asked < 1:
+        raise InputError(f"--threads {asked}: give 1 or more.")
     living = [node["Resources"] for node in nodes if node["Alive"]]
     cores = [int(has.get("CPU", 0)) for has in living if not with_gpu or has.get("GPU", 0) >= 1]
     usable = [count for count in cores if count >= 1]  # a head may keep its cores to itself

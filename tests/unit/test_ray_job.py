@@ -92,6 +92,11 @@ def test_more_cores_than_any_machine_has_are_refused(
         _remote(Cluster(*machines), given(9), SourceOptions())
 
 
+def test_no_cores_are_refused() -> None:
+    with pytest.raises(InputError, match="--threads -1: give 1 or more"):
+        _remote(Cluster(), given(-1), SourceOptions())
+
+
 def test_what_a_worker_says_of_a_source_is_said_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
