@@ -16,13 +16,20 @@ from rich.table import Table
 
 from cfcontra.cli import COMMANDS, load_entry_point
 from cfcontra.command import Parser, console, notes, run_command, set_up_logging
-from cfcontra.errors import CfcontraError
-from cfcontra.files import prepare_output_folder
+from cfcontra.errors import CfcontraError, InputError
+from cfcontra.files import atomic_write_text, prepare_output_folder
 
 RECIPE = "streets-noon-to-dusk"
 SOURCE, TARGET = "streets:noon", "streets:dusk"
 _EVALUATED = "split=val,length=100"
 _SHOWN = range(0, 100, 25)
+_FOLDER = Path("runs/quickstart")
+_OWN = ".cfcontra-quickstart"  # stands in a folder that a quickstart has written into before
+_RESULTS = (
+    *("source", "adapted", "model.onnx", "model.onnx.certificate.json", "report.html"),
+    *(f"{run}-{style}.json" for run in ("source-only", "adapted") for style in ("noon", "dusk")),
+    *("dusk-drive.mp4", "dusk-drive-segmented.mp4"),
+)
 _DRIVE_SECONDS, _DRIVE_RATE, _DRIVE_SIZE = 8, 25, (360, 640)
 
 
@@ -45,14 +52,18 @@ def _quickstart(argv: list[str]) -> None:
         "Train on generated noon streets, adapt to dusk without its labels, evaluate, export, "
         "and segment a generated drive. Takes some minutes on two CPU cores.",
     )
-    parser.add_argument("--folder", type=Path, default=Path("runs/quickstart"), help="for results")
+    parser.add_argument("--folder", type=Path, default=_FOLDER, help="for results")
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same figures")
     parser.add_device()
+    parser.add_overwrite()
     arguments = parser.parse_args(argv)
     set_up_logging(arguments)
     started = time.monotonic()
     folder: Path = arguments.folder
+    if not arguments.overwrite:
+        _refuse_what_is_not_its_own(folder)
     prepare_output_folder(folder)
+    atomic_write_text(folder / _OWN, "")
     common = ["--device", arguments.device, "--overwrite"]
     if arguments.threads is not None:
         common += ["--threads", str(arguments.threads)]
@@ -71,6 +82,21 @@ def _quickstart(argv: list[str]) -> None:
     console.print(f"\nreport: {folder / 'report.html'}\nvideo:  {segmented}", soft_wrap=True)
     console.print(f"web demo: cfcontra-demo {model}", soft_wrap=True)
     notes.print(f"{time.monotonic() - started:.0f} s in all")
+
+
+def _refuse_what_is_not_its_own(folder: Path) -> None:
+    """Raise an `InputError` where results would take the place of what somebody else made.
+
+    A second quickstart takes the place of the first.
+    """
+    if folder.resolve() == _FOLDER.resolve() or (folder / _OWN).exists():
+        return
+    for name in _RESULTS:
+        if (folder / name).exists():
+            raise InputError(
+                f"{folder / name}: exists already, and is not the quickstart's. Give another "
+                "--folder, or --overwrite to replace it."
+            )
 
 
 def _train_and_score(folder: Path, common: list[str], seed: int) -> dict[str, dict[str, float]]:

@@ -49,6 +49,39 @@ def test_quickstart(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "contrast_target_to_source" in page and "<polyline" in page
     assert not re.search(r'(src|href)="https?:', page)
     assert str(small) not in page
+    written = {path.name for path in folder.iterdir()}
+    assert written == {*quickstart._RESULTS, quickstart._OWN}
+
+
+def test_what_another_made_stays_without_overwrite(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun: list[Path] = []
+
+    def begin(folder: Path, *_: object) -> None:
+        begun.append(folder)
+        (folder / "source").mkdir(exist_ok=True)
+        raise quickstart.StepFailedError("train", 7)
+
+    monkeypatch.setattr(quickstart, "_train_and_score", begin)
+    monkeypatch.chdir(small)
+    runs, usual = Path("runs"), Path("runs/quickstart")
+    (runs / "adapted").mkdir(parents=True)
+    (usual / "source").mkdir(parents=True)
+    before = sorted(small.rglob("*"))
+    assert quickstart.main(["--folder", "runs"]) == 2
+    error = capsys.readouterr().err
+    assert "runs/adapted: exists already" in error and "--overwrite" in error
+    assert sorted(small.rglob("*")) == before
+    # A folder's first and second time, the usual one with what was there before, and --overwrite.
+    for words in (
+        ["--folder", "new"],
+        ["--folder", "new"],
+        [],
+        ["--folder", "runs", "--overwrite"],
+    ):
+        assert quickstart.main(words) == 7
+    assert begun == [Path("new"), Path("new"), usual, runs]
 
 
 def test_a_failing_step_stops_it_with_its_status(
