@@ -29,6 +29,8 @@ def require_fitting(arguments: argparse.Namespace) -> None:
             raise InputError(f"{option} is for --format {what} alone.")
     if engine and arguments.runtime is not None:
         raise InputError("--runtime: an engine runs in TensorRT alone. Leave it out.")
+    if arguments.format == "triton" and arguments.runtime not in (None, "onnxruntime"):
+        raise InputError("--runtime: Triton runs the file in onnxruntime. Leave it out.")
     if engine and arguments.precision == "auto":
         raise InputError("--precision auto times ONNX files; name the precision of an engine.")
     if engine and arguments.size is None:

@@ -15,6 +15,7 @@ from cfcontra.device import resolve_device
 from cfcontra.errors import CheckFailedError, InputError, MissingDependencyError
 from cfcontra.files import atomic_path
 from cfcontra.interface import Interface
+from cfcontra.label_space import IGNORE_INDEX
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from .bench import Case, measure
@@ -107,11 +108,13 @@ def export_fastest(
     picture = picture or worst_path(output)
     checkpoint = load_for_export(checkpoint_path, work_size, interface)
     samples = load_frames(certify_specs, certify_frames, checkpoint.metadata.label_space)
-    if all(sample.label is None for sample in samples):
-        raise InputError(
-            f"--certify {', '.join(certify_specs)}: has no labels in the model's label "
-            "space, and the loss of mIoU cannot be measured without."
-        )
+    unlabelled = InputError(
+        f"--certify {', '.join(certify_specs)}: has no labels in the model's label space, or all "
+        "of it is ignored, and the loss of mIoU cannot be measured without."
+    )
+    labels = [sample.label for sample in samples if sample.label is not None]
+    if all((label == IGNORE_INDEX).all() for label in labels):
+        raise unlabelled
     reference = TorchBackend(checkpoint, "cpu", threads)
     exact = exact_runtime(runtimes[0])
     cuda = resolve_device(device).type == "cuda"
@@ -143,6 +146,8 @@ def export_fastest(
             except CheckFailedError as error:
                 tried.append(Tried(precision, exact, None, None, _reason(error)))
                 continue
+            if files[file].miou is None:  # none are left at the size of the file
+                raise unlabelled
             for runtime in runtimes:
                 case = Case(file, runtime, _size(files[file]), 1)
                 if runtime == exact:

@@ -71,6 +71,8 @@ def _export(argv: list[str]) -> None:
             from .auto import export_fastest, runtimes_here
 
             budget = _MAX_DROP if arguments.max_drop is None else arguments.max_drop
+            if arguments.format == "triton":
+                runtime = "onnxruntime"  # as the configuration says
             runtimes = [runtime] if runtime else runtimes_here(arguments.device)
             certificate, rows = export_fastest(
                 arguments.model, path, budget, runtimes=runtimes, **options

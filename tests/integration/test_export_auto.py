@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from cfcontra.errors import CheckFailedError
@@ -174,6 +176,24 @@ def test_bad_arguments(
     assert export(*more, times={}, certify=certify) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("more", [(), ("--size", "8x8")])
+def test_labels_that_say_nothing(
+    export: Export,
+    tmp_path: Path,
+    make_folder: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    more: tuple[str, ...],
+) -> None:
+    """All are ignored; or all but one pixel, which is lost at the file's size."""
+    night = make_folder(tmp_path / "night", frames=1, size=(60, 110))
+    label = np.full((60, 110), 255, np.uint8)
+    label[1, 1] = 0 if more else 255
+    cv2.imwrite(str(night / "labels" / "000.png"), label)
+    assert export(*more, times={}, certify=f"folder:{night}") == 2
+    assert "or all of it is ignored" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_without_frames_to_judge_by(

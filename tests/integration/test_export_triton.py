@@ -13,8 +13,8 @@ import onnx
 import pytest
 import torch
 
-from cfcontra.errors import CheckFailedError
-from cfcontra.export import exporter
+from cfcontra.errors import CheckFailedError, InputError
+from cfcontra.export import auto, exporter
 from cfcontra.export.certificate import Thresholds
 from cfcontra.export.cli import main
 from cfcontra.export.triton import configuration, default_name
@@ -79,6 +79,24 @@ def test_the_repository(export: Export, tmp_path: Path, capsys: pytest.CaptureFi
     shape = (warm_up.batch_size, *warm_up.inputs["frames"].dims)
     backend = open_backend(place / "1" / "model.onnx", "cpu", 1)
     assert backend.predict(np.zeros(shape, np.uint8)).mask.shape == shape[:3]
+
+
+def test_the_fastest_is_looked_for_in_what_triton_runs(
+    export: Export, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: list[object] = []
+
+    def fastest(*given: object, runtimes: object, **more: object) -> None:
+        tried.append(runtimes)
+        raise InputError("enough")
+
+    monkeypatch.setattr(auto, "export_fastest", fastest)
+    assert export("--name", "dusk", "--precision", "auto") == 2
+    assert tried == [["onnxruntime"]]
+    for precision in ("auto", "fp32"):
+        assert export("--precision", precision, "--runtime", "openvino") == 2
+        assert "Triton runs the file in onnxruntime" in capsys.readouterr().err
+    assert tried == [["onnxruntime"]]
 
 
 def _file(**interface: Any) -> ModelMetadata:
