@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
 
 from rows import row, write_rows
 
-from cfcontra.errors import CfcontraError
+from cfcontra.errors import CfcontraError, InputError, MissingDependencyError
 from cfcontra.export.bench import PLAIN, Case, Timing, measure
 from cfcontra.export.exporter import export_model
-from cfcontra.runtime import RUNTIMES
+from cfcontra.runtime import RUNTIMES, open_backend
 
 PRECISIONS = ("fp32", "fp16", "int8")
+BASELINES = ("torch", "onnxruntime", PLAIN)
 
 
 def note(text: str) -> None:
@@ -80,6 +82,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> None:
         for runtime, suffix in [*RUNTIMES.items(), (PLAIN, ".onnx")]
         if suffix == file.suffix and not (arguments.device != "cpu" and "openvino" in runtime)
     ]
+    cases = those_that_open(cases, arguments.device, arguments.threads)
     timings = measure(cases, arguments.device, arguments.threads, 3, arguments.repeats, True, note)
     by_case = {(case.model.stem, case.runtime): t for case, t in zip(cases, timings, strict=True)}
     eager = by_case["model", "torch"].p50
@@ -99,6 +102,23 @@ def run(arguments: argparse.Namespace, folder: Path) -> None:
         print(f"| {precision} | {megabytes:.1f} | {certificate.agreement:.4%} | {found} |")
     content = floors(by_case, certificates["int8"].miou)
     write_rows(arguments.json, content + file_sizes(folder))
+
+
+def those_that_open(cases: Sequence[Case], device: str, threads: int | None) -> list[Case]:
+    """The cases that this machine can run, each of the others noted with the reason.
+
+    The baselines stay: without them there is nothing to tell, and `measure` says why.
+    """
+    found = []
+    for case in cases:
+        if case.runtime not in BASELINES:
+            try:
+                open_backend(case.model, device, threads, case.runtime)
+            except (InputError, MissingDependencyError) as error:
+                note(f"left out, {case.model.name} in {case.runtime}: {error}")
+                continue
+        found.append(case)
+    return found
 
 
 def file_sizes(folder: Path) -> list[dict[str, Any]]:

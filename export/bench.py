@@ -38,7 +38,7 @@ class Timing:
     """What one case took.
 
     Attributes:
-        model: the file's name.
+        model: the file's name, with so much of its path as tells it from the others.
         runtime: name and version of what ran it, with its precision.
         device: where it ran.
         precision: of the file.
@@ -111,10 +111,11 @@ def measure(
     Raises:
         InputError: a model or a runtime that cannot be opened.
     """
+    names = names_of([case.model for case in cases])
     opened: dict[tuple[Path, str], Backend | PlainLoop] = {}
     for case in cases:
         if (case.model, case.runtime) not in opened:
-            progress(f"opening {case.model.name} in {case.runtime}")
+            progress(f"opening {names[case.model]} in {case.runtime}")
             opened[case.model, case.runtime] = _open(case, device, threads)
     taken: list[list[float]] = [[] for _ in cases]
     for turn in range(-warm_up, repeats):
@@ -131,13 +132,13 @@ def measure(
     found = []
     for case, times in zip(cases, taken, strict=True):
         runner = opened[case.model, case.runtime]
-        progress(f"looking into {case.model.name} in {case.runtime}")
+        progress(f"looking into {names[case.model]} in {case.runtime}")
         plain = medians.get(Case(case.model, PLAIN, case.size, case.batch))
         p50, p90, p99 = (1e3 * float(value) for value in np.percentile(times, (50, 90, 99)))
         frames = make_frames(case.batch, case.size)
         found.append(
             Timing(
-                model=case.model.name,
+                model=names[case.model],
                 runtime=runner.runtime,
                 device=runner.device,
                 precision=str(runner.metadata.certificate.get("precision", "fp32")),
@@ -155,6 +156,19 @@ def measure(
                 else peak_memory(case.model, case.runtime, device, threads, frames.shape),
             )
         )
+    return found
+
+
+def names_of(models: Sequence[Path]) -> dict[Path, str]:
+    """The shortest end of each file's path that no other of the files has."""
+    files = {model: model.absolute().parts for model in models}
+    found = {}
+    for model, parts in files.items():
+        others = [other for other in files.values() if other != parts]
+        length = 1
+        while any(other[-length:] == parts[-length:] for other in others):
+            length += 1
+        found[model] = str(Path(*parts[-length:]))
     return found
 
 

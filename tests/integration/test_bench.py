@@ -22,7 +22,7 @@ import torch
 import cfcontra.runtime
 from cfcontra.errors import InputError, MissingDependencyError
 from cfcontra.export import bench, bench_command, bench_memory, exporter, plain_loop
-from cfcontra.export.bench import PLAIN, Case, cases_of, make_frames, measure
+from cfcontra.export.bench import PLAIN, Case, cases_of, make_frames, measure, names_of
 from cfcontra.export.bench_memory import _own_peak
 from cfcontra.export.exporter import export_model
 from cfcontra.export.plain_loop import PlainLoop
@@ -54,6 +54,19 @@ def test_every_model_meets_the_runtimes_that_run_it(tmp_path: Path) -> None:
     ]
     assert len(found) == 2 * 2 * (1 + 2)
     assert {case.runtime for case in found if case.model == onnx_file} == {"openvino", PLAIN}
+
+
+def test_files_of_the_same_name_are_told_apart() -> None:
+    given = [*map(Path, ("runs/a/model.onnx", "runs/b/model.onnx", "b/model.onnx", "x/a.onnx"))]
+    here = Path.cwd().name
+    assert [*names_of(given).values()] == [
+        "a/model.onnx",
+        "runs/b/model.onnx",
+        f"{here}/b/model.onnx",
+        "a.onnx",
+    ]
+    same = [Path("m.onnx"), Path("m.onnx").absolute()]
+    assert [*names_of(same).values()] == ["m.onnx", "m.onnx"]
 
 
 class _Slow:
