@@ -83,9 +83,11 @@ def export_model(
 
     Raises:
         InputError: something given cannot be used, or the file cannot be written.
+        MissingDependencyError: what should run the file is not installed.
         CheckFailedError: the file departs from the checkpoint; nothing is written.
     """
     resolve_device(device)
+    _require_runtime(runtime, device)
     progress(f"loading {checkpoint_path}")
     checkpoint = load_for_export(checkpoint_path, work_size, interface)
     output = output or checkpoint_path.with_suffix(".onnx")
@@ -178,6 +180,15 @@ def claim_output(output: Path, overwrite: bool) -> None:
         raise InputError(f"{output}: the exported file's name must end in .onnx.")
     prepare_output(output, overwrite)
     prepare_output(certificate_path(output), overwrite)
+
+
+def _require_runtime(runtime: str, device: str) -> None:
+    """Refuse now what would be refused after calibrating for minutes."""
+    kind, _, mode = runtime.partition("-")
+    if kind == "openvino":
+        from cfcontra.runtime.openvino_backend import core_for
+
+        core_for(device, mode or "fp32")
 
 
 def _require_taken(refused: list[Refusal], output: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,10 @@ class AveragedBackend(Backend):
         self._backend, self._averaging = backend, averaging
         self.metadata, self.device = backend.metadata, backend.device
         self.runtime = f"{backend.runtime} ({averaging.describe()})"
+
+    def describe(self) -> dict[str, Any]:
+        """What the averaged backend says of itself, too."""
+        return {**self._backend.describe(), **super().describe()}
 
     def _run(self, frames: NDArray[np.uint8]) -> Prediction:
         mean = self.probabilities(frames)

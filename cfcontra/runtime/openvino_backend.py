@@ -18,6 +18,26 @@ _HINTS = {"fp32": "f32", "bf16": "bf16"}
 _HEAVY = {"Convolution", "Deconvolution", "FullyConnected", "MatMul"}
 
 
+def core_for(device: str, precision: str) -> Any:
+    """OpenVINO, ready to open files.
+
+    Args:
+        device, precision: see `OpenVinoBackend`, whose errors are raised.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingDependencyError(
+            "OpenVINO is not installed. Install it: pip install 'cfcontra[openvino]'."
+        ) from error
+    if device not in ("auto", "cpu"):
+        raise InputError(f"--device {device}: OpenVINO runs on the CPU here. Use --device cpu.")
+    core = openvino.Core()
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise InputError("This CPU does not compute in bf16. Use --runtime openvino.")
+    return core
+
+
 class OpenVinoBackend(ExportedBackend):
     """Runs an exported `.onnx` through OpenVINO.
 
@@ -41,14 +61,9 @@ class OpenVinoBackend(ExportedBackend):
         threads: int | None = None,
         precision: str = "fp32",
     ) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise MissingDependencyError(
-                "OpenVINO is not installed. Install it: pip install 'cfcontra[openvino]'."
-            ) from error
-        if device not in ("auto", "cpu"):
-            raise InputError(f"--device {device}: OpenVINO runs on the CPU here. Use --device cpu.")
+        core = core_for(device, precision)
+        import openvino  # is there, or there would be no core
+
         if threads is not None and threads < 1:
             raise InputError(f"--threads {threads}: give 1 or more.")
         settings: dict[str, Any] = {
@@ -57,11 +72,6 @@ class OpenVinoBackend(ExportedBackend):
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-        core = openvino.Core()
-        if precision == "bf16" and "BF16" not in core.get_property(
-            "CPU", "OPTIMIZATION_CAPABILITIES"
-        ):
-            raise InputError("This CPU does not compute in bf16. Use --runtime openvino.")
         super().__init__(read_metadata(path))
         try:
             compiled = core.compile_model(path, "CPU", settings)

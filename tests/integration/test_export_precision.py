@@ -84,6 +84,22 @@ def test_a_runtime_that_rounds_is_certified_beside_the_file(
     assert 0.98 <= certificate["runtimes"]["openvino-bf16"]["agreement"] <= 1.0
 
 
+def test_a_runtime_that_is_not_there_is_refused_before_the_work(
+    export: Export,
+    frames: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opened_files: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)  # as if it were not installed
+    given = ("--precision", "int8", "--calibrate", f"folder:{frames}")
+    assert export("--runtime", "openvino", *given) == 2
+    assert "pip install 'cfcontra[openvino]'" in capsys.readouterr().err
+    assert not [path for path in opened_files if path.startswith(str(frames))]
+    assert not list(tmp_path.iterdir())
+
+
 def test_fp16(export: Export, tmp_path: Path, model_file: Path) -> None:
     assert export("--precision", "fp16") == 0
     path = tmp_path / "out.onnx"

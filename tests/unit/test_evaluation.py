@@ -163,6 +163,16 @@ def test_averaging_mirrored_frames_by_hand(model_file: object) -> None:
     np.testing.assert_allclose(averaged.probabilities(frames), (one + two) / 2, atol=1e-6)
 
 
+def test_what_is_averaged_says_what_it_says_by_itself(
+    model_file: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = Pixelwise(load_checkpoint(model_file))  # type: ignore[arg-type]
+    said = {"runtime": "pixelwise", "device": "cpu", "computes_in": "bf16 (12)"}
+    monkeypatch.setattr(backend, "describe", lambda: said)
+    found = AveragedBackend(backend, Averaging(flip=True)).describe()
+    assert found == {**said, "runtime": "pixelwise (mirrored too)"}
+
+
 @pytest.mark.parametrize("scales", [(), (0.0,), (1.0, 100.0)])
 def test_impossible_scales(scales: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match="Scales"):
