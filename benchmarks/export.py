@@ -151,7 +151,7 @@ def floors(
         row("fastest runtime against eager torch", fastest, eager, "ms", 3.0),
         row("fused graph against a plain loop", onnx, plain, "ms"),
     ]
-    if miou is not None:
+    if miou is not None and miou["checkpoint"] > 0:
         found = row(
             "int8, mIoU", miou["exported"], miou["checkpoint"], "share", more_is_better=True
         )

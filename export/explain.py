@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,7 +28,8 @@ from .graph import NETWORK_FEATURES, NETWORK_INPUT, NETWORK_OUTPUT
 
 _TOLERANCES = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.25}
 _KEPT = (NETWORK_INPUT, NETWORK_OUTPUT, NETWORK_FEATURES)  # names without the prefix
-_TOLD, _AT_ONCE = 10, 32  # layers
+_TOLD = 10
+_AT_ONCE = 512 * 2**20  # bytes of the network's values
 
 
 @dataclass(frozen=True)
@@ -138,15 +140,35 @@ def _layers(
     threads: int | None,
 ) -> Iterator[Departure]:
     """Both are run again for every few layers: a large network's values do not fit at once."""
-    operators = [(node.output[0], node.op_type) for node in network.graph.node]
-    for start in range(0, len(operators), _AT_ONCE):
-        group = operators[start : start + _AT_ONCE]
+    for group in _groups(network, len(images)):
         found = _opened(file, [_name_in_file(name) for name, _ in group], given, threads)
         should = _opened(network, [name for name, _ in group], {NETWORK_INPUT: images}, threads)
         for name, operator in group:
             own = _name_in_file(name)
             if own in found and name in should and np.issubdtype(should[name].dtype, np.floating):
                 yield Departure(name, operator, _error(found[own], should[name]))
+
+
+def _groups(network: onnx.ModelProto, batch: int) -> Iterator[list[tuple[str, str]]]:
+    """Names and operators of layers, in order, so many as may be held at once."""
+    typed = onnx.ModelProto()
+    typed.CopyFrom(network)
+    typed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    typed = onnx.shape_inference.infer_shapes(typed, data_prop=True)
+    sizes = {
+        value.name: 4 * math.prod(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        for value in typed.graph.value_info
+    }
+    group: list[tuple[str, str]] = []
+    held = 0
+    for node in network.graph.node:
+        name = node.output[0]
+        held += sizes.get(name, 0)
+        if group and held > _AT_ONCE:
+            yield group
+            group, held = [], sizes.get(name, 0)
+        group.append((name, node.op_type))
+    yield group
 
 
 def _tail(

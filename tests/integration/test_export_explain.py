@@ -44,16 +44,19 @@ def test_a_good_file_departs_nowhere(
 
     def values_of(*given: Any) -> dict[str, Any]:
         found = honest_values(*given)
-        held.append(len(found))
+        held.append([value.nbytes for value in found.values()])
         return found
 
     honest, honest_values = explain.cpu_session, explain._opened
-    held: list[int] = []
+    held: list[list[int]] = []
+    monkeypatch.setattr(explain, "_AT_ONCE", 200_000)
     monkeypatch.setattr(explain, "cpu_session", cpu_session)
     monkeypatch.setattr(explain, "_opened", values_of)
     assert export() == 0
     assert set(opened) == {1}  # of --threads
-    assert max(held) <= 32 < len(network.graph.node) < sum(held)  # few at a time, and all
+    _, *groups = held  # of the stages first
+    assert all(sum(group) <= 200_000 or len(group) == 1 for group in groups)
+    assert len(groups) > 4 and sum(map(len, groups)) == 2 * len(network.graph.node)
     assert "every stage and layer stays within" in capsys.readouterr().out
     certificate = json.loads((tmp_path / "out.onnx.certificate.json").read_text())
     explanation = certificate["explanation"]
