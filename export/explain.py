@@ -140,11 +140,12 @@ def _layers(
     threads: int | None,
 ) -> Iterator[Departure]:
     """Both are run again for every few layers: a large network's values do not fit at once."""
+    made = {name for node in file.graph.node for name in node.output}
     for group in _groups(network, len(images)):
-        found = _opened(file, [_name_in_file(name) for name, _ in group], given, threads)
+        names = [_seen_in_file(name, made) for name, _ in group]
+        found = _opened(file, names, given, threads)
         should = _opened(network, [name for name, _ in group], {NETWORK_INPUT: images}, threads)
-        for name, operator in group:
-            own = _name_in_file(name)
+        for (name, operator), own in zip(group, names, strict=True):
             if own in found and name in should and np.issubdtype(should[name].dtype, np.floating):
                 yield Departure(name, operator, _error(found[own], should[name]))
 
@@ -193,8 +194,11 @@ def _stage_limit(row: Departure, tolerance: float) -> float:
     return {"network": tolerance, "logits → confidence": 5e-3}.get(row.name, 1e-3)
 
 
-def _name_in_file(name: str) -> str:
-    return name if name in _KEPT else NETWORK_PREFIX + name
+def _seen_in_file(name: str, made: set[str]) -> str:
+    """A layer's value as the next one sees it: quantising stands for many a Relu."""
+    own = name if name in _KEPT else NETWORK_PREFIX + name
+    quantised = f"{own}_DequantizeLinear_Output"
+    return quantised if quantised in made else own
 
 
 def _opened(

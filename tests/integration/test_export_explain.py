@@ -75,6 +75,14 @@ def test_what_is_seen_of_a_file_whose_sizes_are_all_fixed(
     assert len(certificate["explanation"]["stages"]) == 4
 
 
+def test_a_relu_that_quantising_stands_for_departs_from_nothing(
+    export: Export, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--calibrate", "streets:noon,size=64x96", "--calibrate-frames", "1")
+    assert export("--precision", "int8", *given) == 0
+    assert "every stage and layer stays within" in capsys.readouterr().out
+
+
 def _wrong_mean(patch: pytest.MonkeyPatch) -> None:
     honest = graph._constants
 
