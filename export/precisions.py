@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from .certificate import Thresholds
-from .float16 import to_float16
+from .float16 import ever_more_in_float, overflowing, to_float16
 from .int8 import Activations, Quantised, Quantiser
 
 THRESHOLDS = {
@@ -71,8 +71,8 @@ def conversions(
         yield Converted(network)
     elif precision == "fp16":
         progress(f"looking for what leaves fp16's range on {len(images)} frames")
-        halved = to_float16(network, images, threads)
-        yield Converted(halved.network, {"float_layers": [*halved.kept]})
+        for kept in ever_more_in_float(network, overflowing(network, images, threads)):
+            yield Converted(to_float16(network, kept), {"float_layers": kept})
     else:
         quantiser = Quantiser(network, images, activations, threads, progress)
         for made in _ever_more_in_float(quantiser):

@@ -16,7 +16,7 @@ from torch import nn
 
 from cfcontra.export import int8, precisions
 from cfcontra.export.agreement import Runner, agreement, most_likely
-from cfcontra.export.float16 import to_float16
+from cfcontra.export.float16 import ever_more_in_float, overflowing, to_float16
 from cfcontra.export.int8 import Quantiser
 from cfcontra.export.onnx_file import export_network
 from cfcontra.export.precisions import conversions
@@ -95,26 +95,60 @@ def test_agreement_counts_pixels(plain: onnx.ModelProto) -> None:
 
 
 def test_fp16_holds_half_the_bytes_and_agrees(plain: onnx.ModelProto) -> None:
-    halved = to_float16(plain, images())
-    assert halved.kept == ()
-    weights = [w for w in halved.network.graph.initializer if len(w.dims) == 4]
+    assert overflowing(plain, images()) == set()
+    halved = to_float16(plain, ())
+    weights = [w for w in halved.graph.initializer if len(w.dims) == 4]
     assert len(weights) == 3
     assert all(weight.data_type == TensorProto.FLOAT16 for weight in weights)
-    assert halved.network.graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT
-    onnx.checker.check_model(halved.network, full_check=True)
-    assert agreement(halved.network, images(), expected(plain), 1) >= 0.99
+    assert halved.graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT
+    onnx.checker.check_model(halved, full_check=True)
+    assert agreement(halved, images(), expected(plain), 1) >= 0.99
 
 
 def test_what_overflows_stays_in_float() -> None:
     large = network(outlier=1e5)
-    halved = to_float16(large, images())
+    kept = overflowing(large, images())
     convolutions = [node.name for node in large.graph.node if node.op_type == "Conv"]
-    assert convolutions[1] in halved.kept and convolutions[2] in halved.kept
-    assert convolutions[0] not in halved.kept
-    assert agreement(halved.network, images(), expected(large), 1) >= 0.99
-    naive = to_float16(large, [images()[0] * 0])
-    found = next(Runner(naive.network, 1).run(images()))
-    assert not np.isfinite(found).all() or agreement(naive.network, images(), expected(large)) < 1
+    assert convolutions[1] in kept and convolutions[2] in kept
+    assert convolutions[0] not in kept
+    assert agreement(to_float16(large, kept), images(), expected(large), 1) >= 0.99
+    naive = to_float16(large, overflowing(large, [images()[0] * 0]))
+    found = next(Runner(naive, 1).run(images()))
+    assert not np.isfinite(found).all() or agreement(naive, images(), expected(large)) < 1
+
+
+def test_a_tensor_that_several_operators_read_in_float_has_one_way_there() -> None:
+    """As in a residual block; the file would not load with two operators of one name."""
+
+    class Residual(Small):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            first = self[1](self[0](values))
+            return self[4](self[3](self[2](first)) + first)
+
+    residual = export_network(Residual(), SIZE)  # type: ignore[arg-type]
+    _, *others = [node.name for node in residual.graph.node if node.op_type != "Relu"]
+    halved = to_float16(residual, others)
+    onnx.checker.check_model(halved, full_check=True)
+    assert agreement(halved, images(), expected(residual), 1) >= 0.99
+
+
+def test_fp16_keeps_ever_more_of_the_beginning_in_float() -> None:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.Conv2d(3, 8, 3, padding=1), nn.Tanh()]
+    for _ in range(8):
+        layers += [nn.Conv2d(8, 8, 3, padding=1), nn.Tanh()]
+    deep = export_network(nn.Sequential(*layers, nn.Conv2d(8, 5, 1)), SIZE)  # type: ignore[arg-type]
+    names = [node.name for node in deep.graph.node]
+    assert [*ever_more_in_float(deep, {names[-1]})] == [
+        [*names[:count], names[-1]] for count in (0, 4, 8)
+    ]
+    tried = [*conversions(deep, "fp16", images(1), "uint8", 1, lambda _: None)]
+    assert [made.record["float_layers"] for made in tried] == [names[:n] for n in (0, 4, 8)]
+    for made in tried:
+        weights = [w for w in made.network.graph.initializer if len(w.dims) == 4]
+        in_float = sum(weight.data_type == TensorProto.FLOAT for weight in weights)
+        assert in_float == len(made.record["float_layers"]) // 2
+        assert agreement(made.network, images(), expected(deep), 1) >= 0.99
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -197,7 +231,7 @@ def test_a_layer_that_costs_too_much_stays_in_float(monkeypatch: pytest.MonkeyPa
 
 def test_the_same_bytes_twice(plain: onnx.ModelProto) -> None:
     for convert in (
-        lambda: to_float16(plain, images()).network,
+        lambda: to_float16(plain, ()),
         lambda: Quantiser(plain, images(), "uint8", 1).reach(0.0).network,
     ):
         assert serialise(convert()) == serialise(convert())
