@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 from torch import Tensor
@@ -18,15 +17,16 @@ from cfcontra.visualize import colorize
 
 from .averaging import result_network
 from .confusion import draw_matrix
-from .data import PairedBatch, labels_of, usable_pixels
+from .data import labels_of, usable_pixels
 from .methods.contrast import Contrast
 from .module import AdaptationModule
 from .plain_frames import plain_frames
+from .step_callback import StepCallback
 
 _FRAMES = 3
 
 
-class Panels(Callback):
+class Panels(StepCallback):
     """Draws now and then and at the end, into the TensorBoard log; changes nothing of the run.
 
     Args:
@@ -39,23 +39,14 @@ class Panels(Callback):
         self._dataset, self._every = dataset, every
         self._frames: tuple[Tensor, Tensor] | None = None
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: PairedBatch,
-        batch_idx: int,
-    ) -> None:
+    def on_step_end(self, trainer: Trainer, module: AdaptationModule) -> None:
         step = trainer.global_step
-        ended = batch.ends_step(trainer.accumulate_grad_batches)
-        due = ended and (step % self._every == 0 or step == trainer.max_steps)
+        due = step % self._every == 0 or step == trainer.max_steps
         if not due or not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, AdaptationModule)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                self._draw(trainer, pl_module, logger.experiment, step)
+                self._draw(trainer, module, logger.experiment, step)
 
     def _draw(self, trainer: Trainer, module: AdaptationModule, board: Any, step: int) -> None:
         name = "source" if self._dataset.labelled else "target"

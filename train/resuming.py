@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
 
 from cfcontra.config import flatten
 from cfcontra.errors import InputError
@@ -21,6 +20,7 @@ from .data import PairedBatch
 from .module import AdaptationModule
 from .run_features import BANKS
 from .run_report import REPORT
+from .step_callback import StepCallback
 
 RUN_KEY = "cfcontra"
 LAST = Path("checkpoints") / "last.ckpt"
@@ -39,7 +39,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         atomic_write_torch(place, checkpoint)
 
 
-class Checkpoints(Callback):
+class Checkpoints(StepCallback):
     """Saves everything before a batch whose number divides evenly.
 
     At that moment the step before is complete: optimiser, schedule, averages, banks and
@@ -68,15 +68,8 @@ class Checkpoints(Callback):
             self._saved = True
         self._begun = True
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: PairedBatch,
-        batch_idx: int,
-    ) -> None:
-        if self._saved and batch.ends_step(trainer.accumulate_grad_batches):
+    def on_step_end(self, trainer: Trainer, module: AdaptationModule) -> None:
+        if self._saved:
             self._saved = False
             if trainer.is_global_zero:
                 with refusals(self._last):

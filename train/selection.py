@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from cfcontra.checkpoint import Checkpoint
@@ -21,12 +20,13 @@ from .averaging import result_network
 from .evaluate import evaluate_backend
 from .module import AdaptationModule
 from .settings import SelectionSettings
+from .step_callback import StepCallback
 from .target_probe import SCORES, ScoreName, TargetProbe
 
 LOGGER = logging.getLogger(__name__)
 
 
-class Selection(Callback):
+class Selection(StepCallback):
     """Scores the run's network now and then, and ends the run with the best one's weights.
 
     Looks at what the run would end with, the weight average where there is one, and
@@ -52,21 +52,18 @@ class Selection(Callback):
         self._best: dict[str, Any] | None = None
         self.candidates: dict[int, float] = {}
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
-    ) -> None:
+    def on_step_end(self, trainer: Trainer, module: AdaptationModule) -> None:
         step = trainer.global_step
         if step not in self._due or step in self.candidates or not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, AdaptationModule)
-        network = result_network(trainer, pl_module)
+        network = result_network(trainer, module)
         if (
             self._settings.score == "averaging"
             and step < self._steps
-            and _equal(network, pl_module.network)
+            and _equal(network, module.network)
         ):
             return  # the average has only begun, and agrees with the network whatever it is worth
-        scores = self._score(network, pl_module)
+        scores = self._score(network, module)
         for logger in trainer.loggers:  # at once, not at the next step that is logged anyway
             logger.log_metrics({f"label_free/{k}": v for k, v in scores.items()}, step - 1)
         score = float(step) if self._settings.score == "last" else scores[self._settings.score]

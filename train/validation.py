@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch import Trainer
 from torch import Tensor
 
 from cfcontra.checkpoint import Checkpoint
@@ -17,16 +16,16 @@ from cfcontra.label_space import IGNORE_INDEX
 from cfcontra.runtime.torch_backend import TorchBackend
 
 from .averaging import result_network
-from .data import PairedBatch
 from .evaluate import evaluate_backend
 from .methods.base import resize_labels
 from .module import AdaptationModule
 from .plain_frames import plain_frames
+from .step_callback import StepCallback
 
 _FRAMES, _BATCH = 16, 4
 
 
-class Validation(Callback):
+class Validation(StepCallback):
     """Every so many steps, scores what the run would end with as `cfcontra-eval` does.
 
     Where the method labels target frames, the labels it would give to some of these frames
@@ -46,26 +45,17 @@ class Validation(Callback):
         self._dataset, self._every = CachedDataset(dataset), every
         self._frames: tuple[Tensor, Tensor] | None = None
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: PairedBatch,
-        batch_idx: int,
-    ) -> None:
+    def on_step_end(self, trainer: Trainer, module: AdaptationModule) -> None:
         step = trainer.global_step
-        ended = batch.ends_step(trainer.accumulate_grad_batches)
-        due = ended and step % self._every == 0 and step < trainer.max_steps
+        due = step % self._every == 0 and step < trainer.max_steps
         if not due or not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, AdaptationModule)
-        network = result_network(trainer, pl_module)
-        with pl_module.looking(network):
-            backend = TorchBackend(Checkpoint(network, pl_module.metadata), str(pl_module.device))
+        network = result_network(trainer, module)
+        with module.looking(network):
+            backend = TorchBackend(Checkpoint(network, module.metadata), str(module.device))
             miou = evaluate_backend(backend, self._dataset).miou
-        pl_module.log("val/miou", miou, logger=False, rank_zero_only=True)
-        figures = {"val/miou": miou, **self._pseudo_labels(pl_module)}
+        module.log("val/miou", miou, logger=False, rank_zero_only=True)
+        figures = {"val/miou": miou, **self._pseudo_labels(module)}
         for logger in trainer.loggers:  # at once, not at the next step that is logged anyway
             logger.log_metrics(figures, step - 1)
 
