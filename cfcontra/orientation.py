@@ -51,6 +51,10 @@ class Orientation:
         _LOG.warning("%s: its rotation is not a quarter turn and is ignored.", name)
         return cls()
 
+    def upright(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Width and height upright, of those stored; or stored, of those upright."""
+        return size[::-1] if self.transposed else size
+
     def apply(
         self, picture: NDArray[np.uint8], out: NDArray[np.uint8] | None = None
     ) -> NDArray[np.uint8]:

@@ -60,10 +60,7 @@ def turned(frame: av.VideoFrame, turn: Orientation) -> av.VideoFrame:
     """A frame 4:2:0 as it is meant to be seen; itself where nothing is to do."""
     if turn == Orientation():
         return frame
-    width, height = frame.width, frame.height
-    if turn.transposed:
-        width, height = height, width
-    upright = av.VideoFrame(width, height, "yuv420p")
+    upright = av.VideoFrame(*turn.upright((frame.width, frame.height)), "yuv420p")
     upright.colorspace, upright.color_range = frame.colorspace, frame.color_range
     for source, target in zip(planes(frame), planes(upright), strict=True):
         turn.apply(source, target)

@@ -58,8 +58,7 @@ class PictureFolder(Source):
                 self.damaged += 1
                 continue
             turn = Orientation.of(frame, str(path))
-            size = (frame.width, frame.height)
-            width, height = size[::-1] if turn.transposed else size
+            width, height = turn.upright((frame.width, frame.height))
             if (width, height) != (self.format.width, self.format.height):
                 raise InputError(
                     f"{path}: is {width}×{height}, the first picture was {self.format.width}×"

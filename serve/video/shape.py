@@ -44,9 +44,8 @@ class Shaper:
         self._orientation = Orientation.of(first, name)
         self._color = Color.of(first)
         self._reformatter = VideoReformatter()
-        width, height = first.width, first.height
-        if self._orientation.transposed:
-            width, height, aspect = height, width, 1 / aspect
+        width, height = self._orientation.upright((first.width, first.height))
+        aspect = 1 / aspect if self._orientation.transposed else aspect
         self.format = VideoFormat(width, height, rate, time_base, self._color, aspect)
 
     @classmethod
@@ -64,8 +63,8 @@ class Shaper:
             turn: what brings it upright, None where that is what brings the first so.
         """
         turn = self._orientation if turn is None else turn
-        size = (self.format.width, self.format.height)
-        return turned(self._planar(frame, size[::-1] if turn.transposed else size), turn)
+        size = turn.upright((self.format.width, self.format.height))
+        return turned(self._planar(frame, size), turn)
 
     def _planar(self, frame: av.VideoFrame, size: tuple[int, int]) -> av.VideoFrame:
         color = Color.of(frame)
