@@ -16,6 +16,7 @@ from .segment_effect import refuse_without_effect, settle_look
 from .segment_extras import JobExtras, SourceExtras, check_extras
 from .segment_model import STREAMS, ModelChoice, open_model
 from .segment_parser import parser
+from .segment_remaining import without_finished, without_looked_through
 
 if TYPE_CHECKING:
     from cfcontra.runtime import Backend
@@ -98,7 +99,6 @@ class SegmentJob:
     ) -> None:
         self._arguments, self._kinds, self._options = arguments, kinds, options
         self._tasks = tasks
-        self._looked_through: frozenset[str] | None = None
         self._console = notes if arguments.output == "-" else console
 
     def run(self) -> None:
@@ -207,39 +207,12 @@ class SegmentJob:
         return source
 
     def _remaining(self) -> list[Task]:
-        """The tasks, less what earlier calls have finished and `--resume` may pass over."""
+        """The tasks, less what earlier calls have done and `--resume` may pass over."""
         if not self._arguments.resume:
             return self._tasks
-        if not self._kinds:
-            return [task for task in self._tasks if not self._is_looked_through(task)]
-        rest = [replace(task, outputs=self._unfinished(task.outputs)) for task in self._tasks]
-        return [task for task in rest if task.outputs]
-
-    def _unfinished(self, outputs: dict[str, Path]) -> dict[str, Path]:
-        from .video.unfinished import unfinished
-        from .video.work import WorkFolder, work_path
-
-        rest = unfinished(outputs)
-        finished = [output for kind, output in outputs.items() if kind not in rest]
-        for output in finished:
-            WorkFolder.clear_away(work_path(output))
-        if finished:
-            names = ", ".join(map(str, finished))
-            self._say(f"{names}: done already; --overwrite makes it anew")
-        return rest
-
-    def _is_looked_through(self, task: Task) -> bool:
-        folder = self._arguments.hard_frames
-        if folder is None or task.found.live:
-            return False
-        from .video.hard_frames import HardFrames
-
-        if self._looked_through is None:
-            self._looked_through = HardFrames.sources_done(folder)
-        if task.found.name not in self._looked_through:
-            return False
-        self._say(f"{task.found.name}: done already")
-        return True
+        if self._kinds:
+            return without_finished(self._tasks, self._say)
+        return without_looked_through(self._tasks, self._arguments.hard_frames, self._say)
 
     def _hard_frames_wait(self) -> bool:
         """Whether all was looked at before, and the hard frames remain to be chosen."""
