@@ -6,21 +6,16 @@ every device it might have, and its answer is compared.
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
 import importlib.util
 import json
 import platform
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-
-from packaging.requirements import Requirement
 
 from cfcontra import __version__
 from cfcontra.command import Parser, console, run_command, set_up_logging
@@ -28,46 +23,8 @@ from cfcontra.errors import CfcontraError, CheckFailedError
 from cfcontra.files import atomic_write_text, prepare_output
 from cfcontra.interface import Interface
 
-OK, ABSENT, BROKEN = "works", "absent", "broken"
-_PACKAGES = (
-    *("torch", "torchvision", "lightning", "timm", "segmentation-models-pytorch"),
-    *("onnx", "onnxruntime-gpu", "onnxruntime", "openvino"),
-    *("tensorrt", "tensorrt-cu12", "tensorrt-cu13"),
-    *("av", "opencv-python", "opencv-python-headless", "gradio", "numpy"),
-)
-_RIVALS = (
-    ("onnxruntime", "onnxruntime-gpu", "onnxruntime-gpu"),
-    ("opencv-python-headless", "opencv-python", "opencv-python"),
-)
-_REQUIRED = {
-    **{name: name for name in ("numpy", "torch", "torchvision", "timm", "onnx", "av")},
-    "segmentation_models_pytorch": "segmentation-models-pytorch",
-    "cv2": "opencv-python",
-    "onnxruntime": (
-        "onnxruntime-gpu"
-        if (sys.platform, platform.machine()) == ("linux", "x86_64")
-        else "onnxruntime"
-    ),
-}
-"""Modules that nothing runs without, and the packages they come in."""
-_IMPORTED_AS = {"cv2": "cfcontra.opencv"}  # knows what OpenCV may lack
-_APT = "apt-get install "
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was tried.
-
-    Attributes:
-        state: `works`, `absent` (not there, and nobody needs it) or `broken`.
-        said: what was seen.
-        fix: the one command that mends it; empty where nothing is to be done.
-    """
-
-    name: str
-    state: str
-    said: str
-    fix: str = ""
+from .doctor_packages import conflicts, missing, reinstall, versions
+from .finding import ABSENT, APT, BROKEN, OK, Finding, first_line
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -105,89 +62,6 @@ def _doctor(argv: list[str]) -> None:
 
 def _print(text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
-
-
-def versions() -> dict[str, str]:
-    """Installed versions of the packages that matter here."""
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def missing() -> list[Finding]:
-    """Packages that are required and not there, or there and of no use."""
-    tried = [_try_import(module, package) for module, package in _REQUIRED.items()]
-    return [finding for finding in tried if finding is not None]
-
-
-def _try_import(module: str, package: str) -> Finding | None:
-    """What is wrong with a required package, if anything."""
-    spec = importlib.util.find_spec(module)
-    if spec is None:
-        return Finding(package, BROKEN, "not installed", f"pip install {package}")
-    if spec.origin is None:  # a bare folder imports, too
-        return Finding(package, BROKEN, "its files are gone", _reinstall_of(module, package))
-    try:
-        importlib.import_module(_IMPORTED_AS.get(module, module))
-    except CfcontraError as error:
-        said, command, libraries = str(error).partition(_APT)
-        return Finding(package, BROKEN, said.strip(), command + libraries)
-    except Exception as error:  # noqa: BLE001 - whatever a package brings up
-        said = f"does not load: {_first_line(error)}"
-        return Finding(package, BROKEN, said, _reinstall_of(module, package))
-    return None
-
-
-def _reinstall_of(module: str, package: str) -> str:
-    """By the names of what is installed: several packages may bring the same module."""
-    names = importlib.metadata.packages_distributions().get(module, [package])
-    return f"pip install --force-reinstall {' '.join(dict.fromkeys(names))}"
-
-
-def conflicts(installed: dict[str, str]) -> list[Finding]:
-    """Packages that overwrite each other's files, and versions that do not go together."""
-    found = []
-    for one, other, wanted in _RIVALS:
-        if one in installed and other in installed:
-            fix = f"pip uninstall -y {one} {other} && pip install {wanted}"
-            found.append(Finding(f"{one} and {other}", BROKEN, "overwrite each other's files", fix))
-    for text in importlib.metadata.requires("torchvision") or []:
-        needed = Requirement(text)
-        version = installed.get("torch")
-        if needed.name == "torch" and version and not needed.specifier.contains(version, True):
-            said = f"torchvision {installed.get('torchvision')} needs torch{needed.specifier}, and "
-            fix = "pip install --upgrade torch torchvision"
-            said += f"{version} is installed"
-            found.append(Finding("torch and torchvision", BROKEN, said, fix))
-    if "onnxruntime-gpu" in installed:
-        import onnxruntime
-
-        fix = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
-        found += _cuda_misfit("onnxruntime-gpu", getattr(onnxruntime, "cuda_version", ""), fix)
-    for name in installed:
-        if name.startswith("tensorrt-cu"):
-            fix = f"pip uninstall -y tensorrt {name} && pip install tensorrt-cu{_cuda_major()}"
-            found += _cuda_misfit(name, name.removeprefix("tensorrt-cu"), fix)
-    return found
-
-
-def _cuda_misfit(package: str, theirs: str, fix: str) -> list[Finding]:
-    import torch
-
-    if not theirs or not _cuda_major() or theirs.split(".")[0] == _cuda_major():
-        return []
-    said = f"{package} is built for CUDA {theirs}, torch for {torch.version.cuda}: each needs its "
-    return [Finding("CUDA versions", ABSENT, said + "own libraries", fix)]
-
-
-def _cuda_major() -> str:
-    import torch
-
-    return (torch.version.cuda or "").split(".")[0]
 
 
 def devices() -> list[Finding]:
@@ -303,7 +177,7 @@ def _try(
         extra = f"pip install 'cfcontra[{package}]'"  # what no extra brings is in _REQUIRED
         return Finding(name, ABSENT, "not installed", extra)
     if runtime == "torch-compiled" and shutil.which("g++") is None and device == "cpu":
-        return Finding(name, ABSENT, "no C++ compiler", f"{_APT}g++")
+        return Finding(name, ABSENT, "no C++ compiler", f"{APT}g++")
     frames = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
     try:
         build()
@@ -320,27 +194,18 @@ def _try(
         state = ABSENT if "does not compute in bf16" in said else BROKEN
         return Finding(name, state, said, f"Install {fix}" if fix else "")
     except Exception as error:  # noqa: BLE001 - whatever a driver or a library brings up
-        return Finding(name, BROKEN, f"fails: {_first_line(error)}", _reinstall(package))
+        return Finding(name, BROKEN, f"fails: {first_line(error)}", reinstall(package))
     expected = reference(frames)
     assert isinstance(expected, Prediction)
     agreement = float(np.mean(found.mask == expected.mask))
     limit = 0.95 if runtime.endswith("bf16") else 0.999
     if agreement < limit:
         said = f"answers differently: {agreement:.1%} of the pixels agree"
-        return Finding(name, BROKEN, said, _reinstall(package))
+        return Finding(name, BROKEN, said, reinstall(package))
     said = f"{backend.runtime}, {1e3 * took:.1f} ms for 64x96"
     if left:
         said += f"; {len(left)} operators on whole frames run on the CPU: {', '.join(left[:3])}"
     return Finding(name, OK, said)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-def _reinstall(package: str) -> str:
-    installed = [name for name in versions() if name.startswith(package)]
-    return f"pip install --force-reinstall {' '.join(installed) or package}"
 
 
 def encoders() -> list[Finding]:

@@ -132,8 +132,8 @@ def test_a_required_package_that_does_not_load(
         "    def find_spec(name, path=None, target=None):\n"
         f"        return found if name == {module!r} else None\n"
         "sys.meta_path.insert(0, First)\n"
-        "from cfcontra.export import doctor\n"
-        f"doctor._REQUIRED = {{{module!r}: doctor._REQUIRED[{module!r}]}}\n"
+        "from cfcontra.export import doctor, doctor_packages as packages\n"
+        f"packages._REQUIRED = {{{module!r}: packages._REQUIRED[{module!r}]}}\n"
         "sys.exit(doctor.main([]))\n"
     )
     run = subprocess.run(
