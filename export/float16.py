@@ -53,13 +53,12 @@ def ever_more_in_float(network: onnx.ModelProto, least: Collection[str]) -> Iter
     """
     names = [node.name for node in network.graph.node]
     first = 0
-    before: list[str] = []
+    before: list[str] | None = None
     while first <= len(names) // 2:
         kept = [name for index, name in enumerate(names) if index < first or name in least]
-        if not first or kept != before:
+        if kept != before:
             yield kept
-        before = kept
-        first = 2 * first or _FIRST
+        first, before = 2 * first or _FIRST, kept
 
 
 def to_float16(network: onnx.ModelProto, kept: Collection[str]) -> onnx.ModelProto:
