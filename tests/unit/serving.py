@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import uvicorn
 from httpx import Response
 from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
 from cfcontra.label_space import LABEL_SPACES
 from cfcontra.metadata import ModelMetadata
@@ -91,6 +94,22 @@ def running(
     finally:
         backend.open.set()
         state.close()
+
+
+@contextmanager
+def listening(app: ASGIApp, **config: Any) -> Iterator[int]:
+    """The port of a real server of an application, for what happens on its connections."""
+    place = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, ws="none", lifespan="off", log_level="error", **config)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [place]}, daemon=True)
+    thread.start()
+    wait_until(lambda: server.started)
+    yield place.getsockname()[1]
+    server.should_exit = True
+    thread.join(30)
+    place.close()
 
 
 @contextmanager

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-import uvicorn
-from serving import wait_until
+from serving import listening
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -38,16 +36,8 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(answer, http=Connection, ws="none", lifespan="off", log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    wait_until(lambda: server.started)
-    yield listening.getsockname()[1]
-    server.should_exit = True
-    thread.join(30)
-    listening.close()
+    with listening(answer, http=Connection) as found:
+        yield found
 
 
 @pytest.fixture

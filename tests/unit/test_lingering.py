@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
-from serving import wait_until
+from serving import listening
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -26,17 +24,8 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    listening = socket.create_server(("127.0.0.1", 0))
-    app = lingering.Lingering(refuse)
-    config = uvicorn.Config(app, ws="none", lifespan="off", log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    wait_until(lambda: server.started)
-    yield listening.getsockname()[1]
-    server.should_exit = True
-    thread.join(30)
-    listening.close()
+    with listening(lingering.Lingering(refuse)) as found:
+        yield found
 
 
 def answer(port: int, path: str, *, sent: int) -> str:
